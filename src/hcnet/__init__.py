@@ -1,0 +1,1 @@
+"""hcnet: tumour segmentation with heterogeneity clustering in non-contrast breast MRI."""

@@ -1,0 +1,1 @@
+"""The command line, one file a verb; importing it does not import torch."""

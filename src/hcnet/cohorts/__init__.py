@@ -1,0 +1,1 @@
+"""Cohorts: cases, and where they come from."""

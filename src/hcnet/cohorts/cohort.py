@@ -1,0 +1,211 @@
+"""Cohort: a folder of cases in the MAMA-MIA layout.
+
+    images/CASE/case_0000.nii.gz        pre-contrast; _0001, _0002 ... post-contrast
+    segmentations/SOURCE/case.nii.gz    reference tumour masks, one folder a source
+    breast/case.nii.gz                  breast masks (our addition, optional)
+    patient_info_files/case.json        facts; acquisition times in imaging_data
+
+Names are matched without regard to case, since the published collection itself mixes both.
+Facts of the layout: LidiaGarrucho/MAMA-MIA.
+"""
+
+import json
+import logging
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hcnet.cohorts.case import Case, NiftiSource, TimesFrom
+from hcnet.errors import InputError
+from hcnet.files import read_json, write_json
+from hcnet.volumes.nifti import is_nifti, stem, write_nifti
+from hcnet.volumes.volume import Volume
+
+logger = logging.getLogger(__name__)
+
+_PHASE = re.compile(r"^(?P<name>.+)_(?P<phase>\d{4})$")
+
+
+@dataclass(frozen=True, eq=False)
+class Cohort:
+    """A folder of cases, sorted by name.
+
+    Attributes:
+        root: the folder.
+        cases: the cases; their volumes are read only when asked for.
+        segmentation: which folder of `segmentations/` the tumour masks come from, if any.
+    """
+
+    root: Path
+    cases: tuple[Case, ...]
+    segmentation: str | None = None
+
+    def __len__(self) -> int:
+        return len(self.cases)
+
+    def __getitem__(self, name: str) -> Case:
+        for case in self.cases:
+            if case.name.lower() == name.lower():
+                return case
+        raise InputError(f"{self.root}: has no case named {name}.")
+
+
+def is_cohort(root: Path) -> bool:
+    """Whether `root` looks like a cohort: a folder with `images/` in it."""
+    return (root / "images").is_dir()
+
+
+def read_cohort(root: Path, segmentation: str | None = None) -> Cohort:
+    """Read a cohort in place; only names and facts are read, no image.
+
+    Args:
+        root: the folder that holds `images/`.
+        segmentation: which source of tumour masks to use; None takes the only one, or `expert`
+            where there are several.
+
+    Raises:
+        InputError: no such folder, no case in it, an unknown or ambiguous segmentation source, or
+            a case without a pre-contrast image or with a gap in its phases.
+    """
+    if not is_cohort(root):
+        raise InputError(f"{root}: is not a cohort; a cohort is a folder with images/CASE/ in it.")
+    source = _segmentation_source(root, segmentation)
+    masks = _by_stem(root / "segmentations" / source) if source else {}
+    breasts = _by_stem(root / "breast")
+    facts = {p.stem.lower(): p for p in _listed(root / "patient_info_files", ".json")}
+    cases = [
+        _read_case(folder, masks, breasts, facts)
+        for folder in sorted((root / "images").iterdir(), key=lambda p: p.name.lower())
+        if folder.is_dir() and not folder.name.startswith(".")
+    ]
+    if not cases:
+        raise InputError(f"{root / 'images'}: holds no case folders.")
+    unknown = sum(case.times_s is None and len(case.phases) > 2 for case in cases)
+    if unknown:
+        logger.warning(
+            "%s: %d case(s) have no acquisition times; their phases count as equally spaced",
+            root,
+            unknown,
+        )
+    return Cohort(root, tuple(cases), source)
+
+
+def write_case(
+    root: Path,
+    name: str,
+    phases: Sequence[Volume],
+    *,
+    tumour: Volume | None = None,
+    breast: Volume | None = None,
+    times_s: Sequence[float] | None = None,
+    times_from: TimesFrom = "unknown",
+    facts: Mapping[str, Any] | None = None,
+    segmentation: str = "expert",
+) -> None:
+    """Write one case into the layout; the facts file comes last, each file in one step.
+
+    Args:
+        root: the cohort's folder, made if needed.
+        name: the case; upper case in folder names, lower case in file names.
+        phases: pre-contrast first.
+        tumour: tumour mask, written to `segmentations/<segmentation>/`.
+        breast: breast mask.
+        times_s: acquisition times in seconds.
+        times_from: what time zero is.
+        facts: further JSON values, merged into the facts file.
+        segmentation: name of the source of the tumour mask.
+    """
+    low = name.lower()
+    for phase, volume in enumerate(phases):
+        write_nifti(volume, root / "images" / name.upper() / f"{low}_{phase:04d}.nii.gz")
+    if tumour is not None:
+        write_nifti(tumour, root / "segmentations" / segmentation / f"{low}.nii.gz")
+    if breast is not None:
+        write_nifti(breast, root / "breast" / f"{low}.nii.gz")
+    info = json.loads(json.dumps(dict(facts or {})))
+    info["patient_id"] = name.upper()
+    imaging = info.setdefault("imaging_data", {})
+    if times_s is not None:
+        imaging["acquisition_times"] = [float(t) for t in times_s]
+        imaging["times_from"] = times_from
+    write_json(root / "patient_info_files" / f"{low}.json", info)
+
+
+def _read_case(
+    folder: Path,
+    masks: Mapping[str, Path],
+    breasts: Mapping[str, Path],
+    facts: Mapping[str, Path],
+) -> Case:
+    phases: dict[int, Path] = {}
+    for path in sorted(folder.iterdir()):
+        match = _PHASE.match(stem(path)) if is_nifti(path) else None
+        if match and match["name"].lower() == folder.name.lower():
+            phases[int(match["phase"])] = path
+    if 0 not in phases:
+        raise InputError(f"{folder}: has no pre-contrast image {folder.name.lower()}_0000.nii.gz.")
+    missing = sorted(set(range(max(phases))) - set(phases))
+    if missing:
+        raise InputError(f"{folder}: phase {missing[0]:04d} is missing between the others.")
+    key = folder.name.lower()
+    info = read_json(facts[key]) if key in facts else {}
+    if not isinstance(info, dict):
+        raise InputError(f"{facts[key]}: holds no JSON object.")
+    times, times_from = _times(info, facts.get(key))
+    return Case(
+        name=folder.name,
+        phases=tuple(NiftiSource(phases[i]) for i in sorted(phases)),
+        times_s=times,
+        times_from=times_from,
+        tumour=NiftiSource(masks[key]) if key in masks else None,
+        breast=NiftiSource(breasts[key]) if key in breasts else None,
+        facts=info,
+    )
+
+
+def _times(
+    info: Mapping[str, Any], path: Path | None
+) -> tuple[tuple[float, ...] | None, TimesFrom]:
+    imaging = info.get("imaging_data")
+    if not isinstance(imaging, Mapping) or imaging.get("acquisition_times") is None:
+        return None, "unknown"
+    value = imaging["acquisition_times"]
+    try:
+        # The published table spells the list as a string: "[0, 584, 714]".
+        listed = json.loads(value) if isinstance(value, str) else value
+        times = tuple(float(t) for t in listed)
+    except (ValueError, TypeError) as error:
+        raise InputError(f"{path}: acquisition_times is not a list of seconds.") from error
+    origin = imaging.get("times_from", "pre")
+    if origin == "injection":
+        return times, "injection"
+    if origin == "pre":
+        return times, "pre"
+    raise InputError(f"{path}: times_from must be injection or pre, not {origin!r}.")
+
+
+def _segmentation_source(root: Path, wanted: str | None) -> str | None:
+    folder = root / "segmentations"
+    found = sorted(p.name for p in folder.iterdir() if p.is_dir()) if folder.is_dir() else []
+    if wanted is not None:
+        match = [name for name in found if name.lower() == wanted.lower()]
+        if not match:
+            raise InputError(f"{folder}: has no source {wanted}; there are: {', '.join(found)}.")
+        return match[0]
+    if len(found) <= 1:
+        return found[0] if found else None
+    if "expert" in found:
+        return "expert"
+    raise InputError(f"{folder}: has several sources, name one of: {', '.join(found)}.")
+
+
+def _by_stem(folder: Path) -> dict[str, Path]:
+    return {stem(path).lower(): path for path in _listed(folder) if is_nifti(path)}
+
+
+def _listed(folder: Path, suffix: str = "") -> list[Path]:
+    if not folder.is_dir():
+        return []
+    return sorted(p for p in folder.iterdir() if p.name.lower().endswith(suffix) and p.is_file())

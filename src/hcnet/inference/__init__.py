@@ -1,0 +1,1 @@
+"""Inference: the bundle, and segmenting an exam with it."""

@@ -1,0 +1,1 @@
+"""Stage 1: kinds of tissue kinetics, by clustering time-intensity curves."""

@@ -1,0 +1,1 @@
+"""Preparing a case: grid, breast mask, intensity, cache."""

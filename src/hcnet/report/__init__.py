@@ -1,0 +1,1 @@
+"""Report: figures and self-contained HTML pages."""

@@ -1,0 +1,1 @@
+"""Training: losses, patches, one loop, and the three stages over it."""
