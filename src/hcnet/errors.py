@@ -38,3 +38,9 @@ class MissingExtraError(HcnetError):
     """An optional dependency is needed for what was asked."""
 
     exit_code = 7
+
+
+class TrainingError(HcnetError):
+    """Training cannot go on."""
+
+    exit_code = 8

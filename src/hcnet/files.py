@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,6 +29,36 @@ def write_aside(path: Path) -> Iterator[Path]:
         aside.replace(path)
     finally:
         aside.unlink(missing_ok=True)
+
+
+@contextmanager
+def folder_aside(folder: Path, *, force: bool = False) -> Iterator[Path]:
+    """Yield a temporary sibling folder whose files move into `folder` when the block succeeds.
+
+    Args:
+        folder: where the results shall lie.
+        force: replace files that are there already.
+
+    Raises:
+        InputError: `folder` is a file, or holds something and `force` is not given.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder}: is a file; give a folder for the results.")
+    if folder.is_dir() and any(folder.iterdir()) and not force:
+        raise InputError(f"{folder}: is not empty; give another folder, or --force to replace.")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    aside = folder.with_name(f".{uuid.uuid4().hex[:8]}-{folder.name}")
+    aside.mkdir()
+    try:
+        yield aside
+        folder.mkdir(exist_ok=True)
+        for path in sorted(aside.rglob("*")):
+            if path.is_file():
+                target = folder / path.relative_to(aside)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                path.replace(target)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
 
 
 def write_text(path: Path, text: str) -> None:

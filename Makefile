@@ -1,0 +1,36 @@
+# Two commands set everything up: `make demo` and `make test`.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test test-all lint clean
+
+demo: $(VENV)/installed
+	$(BIN)/hcnet phantom demo/cohort --n 24 --seed 0 --size small
+	$(BIN)/hcnet train demo/cohort -o demo/run --preset demo
+	$(BIN)/hcnet segment demo/cohort/images/PHANTOM_0000/phantom_0000_0000.nii.gz \
+	    -o demo/segmentation --bundle demo/run/bundle
+	@echo
+	@echo "Report of the training run:     $(CURDIR)/demo/run/report.html"
+	@echo "Report of one segmentation:     $(CURDIR)/demo/segmentation/report.html"
+
+test: $(VENV)/installed
+	$(BIN)/python -m pytest -m "not slow"
+
+test-all: $(VENV)/installed
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/installed
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+# The stamp is newer than what it was made from, so a changed pin installs anew.
+$(VENV)/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --constraint constraints.txt torch
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) demo build

@@ -1,0 +1,5 @@
+"""`python -m hcnet` is `hcnet`."""
+
+from hcnet.cli.main import main
+
+main()

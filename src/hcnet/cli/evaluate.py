@@ -1,0 +1,101 @@
+"""`hcnet evaluate`: score predicted masks against reference masks."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from hcnet.errors import InputError
+
+if TYPE_CHECKING:
+    from hcnet.evaluation.evaluate import EvaluationTable
+
+_MOST_NAMED = 10
+
+
+def evaluate(
+    predictions: Annotated[
+        Path,
+        typer.Argument(help="Predicted mask, or a folder of CASE.nii.gz or CASE/tumour.nii.gz."),
+    ],
+    references: Annotated[
+        Path, typer.Argument(help="Reference mask, or a folder of them, matched by case name.")
+    ],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Folder for metrics.csv and metrics.json.")
+    ],
+    allow_missing: Annotated[
+        bool,
+        typer.Option("--allow-missing", help="Score the cases that both sides have."),
+    ] = False,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the bootstrap intervals.")] = 0,
+) -> None:
+    """Score predicted tumour masks: DSC, PPV, SEN, ASD and HD95 in mm, with intervals."""
+    # scipy and nibabel are slow to import and only this command needs them.
+    from hcnet.evaluation.evaluate import evaluate_masks
+    from hcnet.evaluation.pairing import pair_masks
+    from hcnet.evaluation.tables import write_csv, write_evaluation_json
+
+    console = Console()
+    pairing = pair_masks(predictions, references)
+    missing = [
+        _missing("prediction", pairing.without_prediction),
+        _missing("reference", pairing.without_reference),
+    ]
+    message = " ".join(line for line in missing if line)
+    if message and not allow_missing:
+        raise InputError(f"{message} Complete them, or pass --allow-missing to leave them out.")
+    if message:
+        console.print(f"Left out: {message}", style="yellow", markup=False)
+    if not pairing.pairs:
+        raise InputError(f"{predictions} and {references} have no case in common.")
+    table = evaluate_masks(pairing.pairs, seed=seed)
+    write_csv(table, output / "metrics.csv")
+    write_evaluation_json(table, output / "metrics.json")
+    print_evaluation(table, console)
+    console.print(f"Written to {output}", markup=False)
+
+
+def print_evaluation(table: "EvaluationTable", console: Console) -> None:
+    """Show cases and summary as tables."""
+    from hcnet.evaluation.tables import (
+        COLUMNS,
+        HEADINGS,
+        detection_text,
+        interval_text,
+        value_text,
+    )
+
+    cases = Table(title="Cases")
+    for name in COLUMNS:
+        cases.add_column(HEADINGS[name], justify="left" if name == "name" else "right")
+    for case in table.cases:
+        cases.add_row(*(escape(value_text(name, getattr(case, name))) for name in COLUMNS))
+    summary = Table(
+        title=f"Summary of {len(table.cases)} cases, patients drawn {table.draws} times"
+    )
+    for heading in ("Metric", "Mean (interval)", "Median", "Cases", "Undefined"):
+        summary.add_column(heading, justify="left" if heading == "Metric" else "right")
+    for metric, estimate in table.summary.items():
+        summary.add_row(
+            HEADINGS[metric],
+            interval_text(metric, estimate),
+            value_text(metric, estimate.median),
+            str(estimate.n),
+            str(estimate.undefined),
+        )
+    console.print(cases)
+    console.print(summary)
+    console.print(detection_text(table.detection) + ".", markup=False)
+
+
+def _missing(kind: str, paths: Sequence[Path]) -> str:
+    if not paths:
+        return ""
+    named = ", ".join(str(path) for path in paths[:_MOST_NAMED])
+    more = f" and {len(paths) - _MOST_NAMED} more" if len(paths) > _MOST_NAMED else ""
+    return f"There is no {kind} for {named}{more}."

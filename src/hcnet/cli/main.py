@@ -1,0 +1,45 @@
+"""`hcnet`: the verbs, and what becomes of errors.
+
+Adding a verb is one file beside this one and one line in `VERBS`.
+"""
+
+import logging
+import sys
+
+import typer
+
+from hcnet.cli.cluster import cluster
+from hcnet.cli.evaluate import evaluate
+from hcnet.cli.inspect import inspect
+from hcnet.cli.phantom import phantom
+from hcnet.cli.report import report
+from hcnet.cli.segment import segment
+from hcnet.cli.train import train
+from hcnet.errors import HcnetError
+
+VERBS = (inspect, segment, cluster, train, evaluate, report, phantom)
+INTERRUPTED = 130
+
+app = typer.Typer(
+    help="Tumour segmentation with heterogeneity clustering in non-contrast breast MRI. "
+    "Research software, not a medical device.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+for verb in VERBS:
+    app.command()(verb)
+
+
+def main() -> None:
+    """Run the command line; a user's error is one sentence and an exit code by its kind."""
+    logging.basicConfig(format="hcnet: %(levelname)s: %(message)s", level=logging.WARNING)
+    logging.addLevelName(logging.WARNING, "warning")
+    try:
+        app()
+    except HcnetError as error:
+        sys.stderr.write(f"hcnet: error: {error}\n")
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.stderr.write("hcnet: interrupted\n")
+        sys.exit(INTERRUPTED)

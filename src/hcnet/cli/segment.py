@@ -1,0 +1,60 @@
+"""`hcnet segment`: a pre-contrast exam to tumour mask, map and report."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def segment(
+    inputs: Annotated[
+        list[Path],
+        typer.Argument(
+            help="A NIfTI file, a DICOM folder or a zip of DICOM. Of a contrast-enhanced exam only "
+            "the pre-contrast phase is read."
+        ),
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the results.")],
+    bundle: Annotated[
+        Path, typer.Option("--bundle", "-b", help="Bundle folder or zip, as `hcnet train` writes.")
+    ],
+    breast: Annotated[
+        Path | None, typer.Option(help="Breast mask (NIfTI, same grid); computed where not given.")
+    ] = None,
+    threshold: Annotated[
+        float | None, typer.Option(min=0.0, max=1.0, help="Tumour probability; default: bundle's.")
+    ] = None,
+    series: Annotated[
+        list[int] | None, typer.Option(help="DICOM series number(s) to take, against our choice.")
+    ] = None,
+    pre: Annotated[
+        int | None, typer.Option(help="Which phase is pre-contrast (0 is the first in time).")
+    ] = None,
+    force: Annotated[bool, typer.Option(help="Replace earlier results in OUT.")] = False,
+) -> None:
+    """Segment the tumour in a pre-contrast breast MRI.
+
+    Writes, on the input's own grid: tumour mask, tumour probability, heterogeneity map and class
+    probabilities (NIfTI), a JSON of volumes, a manifest, a preview picture and an HTML report.
+    """
+    from rich.table import Table
+
+    from hcnet.cli.console import ConsoleProgress, console
+    from hcnet.cohorts.open import open_case
+    from hcnet.inference.bundle import open_bundle
+    from hcnet.files import folder_aside
+    from hcnet.inference.output import segment_to_folder
+    from hcnet.report.write import write_report
+
+    case = open_case(inputs, series=series or None, pre=pre, breast=breast)
+    opened = open_bundle(bundle)
+    with folder_aside(out, force=force) as aside:
+        summary = segment_to_folder(
+            case, opened, aside, threshold=threshold, progress=ConsoleProgress()
+        )
+        write_report(aside)
+    table = Table(title=case.name, show_header=False)
+    table.add_row("tumour", f"{summary['tumour_ml']:.2f} ml, {len(summary['components'])} foci")
+    table.add_row("breast", f"{summary['breast_ml']:.0f} ml")
+    table.add_row("report", str(out / "report.html"))
+    console.print(table)

@@ -1,0 +1,52 @@
+"""`hcnet train`: the three stages on a cohort, to a bundle and a report."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def train(
+    cohort: Annotated[Path, typer.Argument(help="Cohort in the MAMA-MIA layout.")],
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="Folder of the run; the same folder resumes it.")
+    ],
+    preset: Annotated[
+        str, typer.Option(help="paper, small, ispy1-small or demo: settings to start from.")
+    ] = "small",
+    config: Annotated[Path | None, typer.Option(help="TOML file of settings.")] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="One setting, e.g. kinetics.k=6.")
+    ] = None,
+    segmentation: Annotated[
+        str | None, typer.Option(help="Which folder of segmentations/ to learn from.")
+    ] = None,
+    baseline: Annotated[
+        bool, typer.Option(help="Also train a plain ResUNet with the same steps, to compare with.")
+    ] = True,
+    dry_run: Annotated[
+        bool, typer.Option(help="Check settings and cohort, print the settings, train nothing.")
+    ] = False,
+) -> None:
+    """Train TIC clustering, HIPM and KIS-Net on a cohort.
+
+    One fifth of the patients is held out; their scores are in the report. The result is
+    OUT/bundle, which `hcnet segment` takes.
+    """
+    from hcnet.cli.console import ConsoleProgress, console
+    from hcnet.cohorts.cohort import read_cohort
+    from hcnet.config import load_config
+
+    settings = load_config(preset, config, set_ or [])
+    data = read_cohort(cohort, segmentation)
+    if dry_run:
+        console.print(f"{len(data)} cases, tumour masks from {data.segmentation}")
+        console.print_json(settings.model_dump_json(by_alias=True))
+        return
+
+    from hcnet.training.run import train_run
+
+    results = train_run(data, settings, out, baseline=baseline, progress=ConsoleProgress())
+    for line in results.lines():
+        console.print(line, highlight=False)
+    console.print(f"bundle: {out / 'bundle'}\nreport: {out / 'report.html'}", highlight=False)

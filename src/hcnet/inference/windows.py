@@ -1,0 +1,66 @@
+"""Whole volumes from overlapping windows."""
+
+from collections.abc import Callable
+
+import torch
+from lightning_fabric import Fabric
+from monai.inferers import sliding_window_inference
+from torch import Tensor, nn
+
+Patch = tuple[int, int, int]
+
+
+@torch.inference_mode()
+def predict(
+    model: Callable[[Tensor], Tensor],
+    inputs: Tensor,
+    patch: Patch,
+    overlap: float,
+    fabric: Fabric,
+) -> Tensor:
+    """Predict a volume window by window, blended by a Gaussian.
+
+    Args:
+        model: (B, C, x, y, z) to probabilities (B, K, x, y, z).
+        inputs: (C, X, Y, Z) float32. Where it is smaller than a window its border is repeated,
+            as in training.
+        patch: window size in voxels, that of training.
+        overlap: share of a window that it shares with the next.
+        fabric: device and precision.
+
+    Returns:
+        (K, X, Y, Z) float32 on the CPU.
+    """
+    volume = inputs[None].contiguous(memory_format=torch.channels_last_3d)
+    with fabric.autocast():
+        probabilities = sliding_window_inference(
+            volume,
+            roi_size=patch,
+            sw_batch_size=1,
+            predictor=lambda window: model(window).float(),
+            overlap=overlap,
+            mode="gaussian",
+            padding_mode="replicate",
+            sw_device=fabric.device,
+            device="cpu",
+        )
+    return probabilities[0]  # type: ignore[index]  # one output, so a tensor
+
+
+def map_model(hipm: nn.Module) -> Callable[[Tensor], Tensor]:
+    """HIPM as a function from image windows to class probabilities (softmax)."""
+    return lambda window: torch.softmax(hipm(window).float(), dim=1)
+
+
+def tumour_model(network: nn.Module) -> Callable[[Tensor], Tensor]:
+    """A segmentation network as a function from windows to tumour probability (sigmoid).
+
+    A window's first channel is the image; what follows, if anything, is the heterogeneity map.
+    """
+
+    def probability(window: Tensor) -> Tensor:
+        image, maps = window[:, :1], window[:, 1:]
+        logits = network(image, maps) if maps.shape[1] else network(image)
+        return torch.sigmoid(logits.float())
+
+    return probability

@@ -1,0 +1,85 @@
+"""Blocks that two or more networks share."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+HALVINGS = 4
+"""Every encoder here halves its input four times, so that its deepest map is 1/16 of the input."""
+
+FEWEST_DEEP_VOXELS = 8
+"""Smallest deepest map that is normalised: over one voxel, instance norm returns zeros (its mean is
+the voxel itself) and batch norm of one patch is undefined."""
+
+THIN = 2
+"""Longest axis, in voxels, of the maps that `apply_safely` keeps out of bfloat16."""
+
+
+def padded_shape(shape: tuple[int, int, int]) -> tuple[int, int, int]:
+    """Smallest shape that holds `shape` and can be halved four times.
+
+    Each axis is a multiple of 16. If the deepest map had fewer than eight voxels, its shortest axis
+    grows until it has (16 x 16 x 16 becomes 32 x 32 x 32; 16 x 80 x 80 stays).
+
+    Args:
+        shape: spatial size (x, y, z) in voxels.
+    """
+    deep = [-(-size // 2**HALVINGS) for size in shape]
+    while deep[0] * deep[1] * deep[2] < FEWEST_DEEP_VOXELS:
+        deep[deep.index(min(deep))] += 1
+    return (deep[0] * 2**HALVINGS, deep[1] * 2**HALVINGS, deep[2] * 2**HALVINGS)
+
+
+def pad_for_encoder(image: Tensor) -> Tensor:
+    """Pad at the far end of each axis to `padded_shape`, repeating the edge voxels.
+
+    Repeating continues the image whatever its intensity scale; zeros would draw a false edge
+    wherever zero is not the background. Undo it with `crop_like`.
+
+    Args:
+        image: (B, C, x, y, z).
+    """
+    shape = (image.shape[2], image.shape[3], image.shape[4])
+    x, y, z = (new - old for new, old in zip(padded_shape(shape), shape, strict=True))
+    if x == y == z == 0:
+        return image
+    padded = F.pad(image, (0, z, 0, y, 0, x), mode="replicate")
+    channels_last = image.is_contiguous(memory_format=torch.channels_last_3d)
+    return padded.contiguous(memory_format=torch.channels_last_3d) if channels_last else padded
+
+
+def crop_like(features: Tensor, image: Tensor) -> Tensor:
+    """The part of `features` that lies on `image`, the input of `pad_for_encoder`."""
+    x, y, z = image.shape[2:]
+    return features[:, :, :x, :y, :z]
+
+
+def apply_safely(block: nn.Module, *features: Tensor) -> Tensor:
+    """`block(*features)`, without autocast on a CPU where an axis is at most two voxels long.
+
+    There oneDNN's bfloat16 convolutions are wrong. Seen with torch 2.13 on AVX512-BF16: the weight
+    gradient of a 3x3x3 convolution over a map whose first axis is two long comes from memory that
+    was never written (1e18, NaN). Known on AMX: a strided convolution to a last axis of one voxel
+    (pytorch issue 169688). Such maps are small, so float32 costs little.
+
+    Args:
+        block: a network or a part of it.
+        features: its inputs (B, C, x, y, z); the last has the size that the block works at.
+    """
+    thin = features[-1].device.type == "cpu" and min(features[-1].shape[2:]) <= THIN
+    if not (thin and torch.is_autocast_enabled("cpu")):
+        return block(*features)
+    with torch.autocast("cpu", enabled=False):
+        return block(*(each.float() for each in features))
+
+
+def conv_norm_act(in_channels: int, out_channels: int) -> nn.Sequential:
+    """3x3x3 convolution, batch norm, leaky ReLU (slope 0.2).
+
+    The convolution has no bias: the norm would subtract it again.
+    """
+    return nn.Sequential(
+        nn.Conv3d(in_channels, out_channels, 3, padding=1, bias=False),
+        nn.BatchNorm3d(out_channels),
+        nn.LeakyReLU(0.2, inplace=True),
+    )

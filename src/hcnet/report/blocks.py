@@ -1,0 +1,81 @@
+"""Tables and scores of a report from what the evaluation found."""
+
+import math
+
+from hcnet.evaluation.evaluate import EvaluationTable
+from hcnet.evaluation.map_metrics import MapTable
+from hcnet.evaluation.statistics import Estimate, PairedComparison
+from hcnet.evaluation.tables import COLUMNS, HEADINGS, detection_text, interval_text
+from hcnet.report.content import Score, Table
+
+UNDEFINED_RULE = (
+    "Undefined: PPV without a prediction, SEN without a reference, surface distances where either "
+    "mask is empty. Undefined cases are not in the mean, so read it beside their number."
+)
+
+
+def estimate_score(label: str, estimate: Estimate, *, signed: bool = False) -> Score:
+    """A mean to be seen first, with interval and the count of cases."""
+    form = "+.3f" if signed else ".3f"
+    if math.isnan(estimate.mean):
+        return Score(label, "undefined", f"{estimate.undefined} cases, all undefined")
+    detail = _interval(estimate, form)
+    cases = f"{estimate.n} {'case' if estimate.n == 1 else 'cases'}"
+    left_out = f", {estimate.undefined} undefined" if estimate.undefined else ""
+    return Score(label, format(estimate.mean, form), f"{detail}{cases}{left_out}")
+
+
+def difference_score(label: str, comparison: PairedComparison) -> Score:
+    """A paired difference to be seen first, with interval and p-value."""
+    estimate = comparison.difference
+    base = estimate_score(label, estimate, signed=True)
+    if math.isnan(comparison.p_bootstrap):
+        return base
+    p = f"p = {comparison.p_bootstrap:.3f}" if comparison.p_bootstrap >= 0.001 else "p < 0.001"
+    return Score(label, base.value, f"{base.detail}, {p}")
+
+
+def summary_table(methods: dict[str, EvaluationTable], caption: str) -> Table:
+    """Means with intervals, one row a metric and method, and the counts behind them."""
+    rows = [
+        (
+            HEADINGS[metric],
+            name,
+            interval_text(metric, table.summary[metric]),
+            table.summary[metric].median,
+            table.summary[metric].n,
+            table.summary[metric].undefined,
+        )
+        for metric in next(iter(methods.values())).summary
+        for name, table in methods.items()
+    ]
+    found = " ".join(f"{name}: {detection_text(t.detection)}." for name, t in methods.items())
+    columns = ("Metric", "Method", "Mean (interval)", "Median", "Cases", "Undefined")
+    return Table(caption, columns, tuple(rows), f"{found} {UNDEFINED_RULE}")
+
+
+def cases_table(table: EvaluationTable, caption: str) -> Table:
+    """All scores, one row a case; starts folded."""
+    rows = tuple(tuple(getattr(case, name) for name in COLUMNS) for case in table.cases)
+    return Table(caption, tuple(HEADINGS[name] for name in COLUMNS), rows, folded=True)
+
+
+def map_table(table: MapTable, caption: str) -> Table:
+    """Mean Accuracy and Mean IoU, pooled and of each case."""
+    entries = [("all cases pooled", table.pooled), *table.cases]
+    rows = tuple(
+        (name, s.mean_accuracy, s.mean_iou, s.voxel_accuracy, len(s.absent), s.voxels)
+        for name, s in entries
+    )
+    return Table(
+        caption,
+        ("Case", "Mean Accuracy", "Mean IoU", "Voxel accuracy", "Absent classes", "Voxels"),
+        rows,
+        "Means are over the classes present in the true map, inside the breast.",
+    )
+
+
+def _interval(estimate: Estimate, form: str) -> str:
+    if math.isnan(estimate.low):
+        return ""
+    return f"{estimate.level:.0%} {estimate.low:{form}} to {estimate.high:{form}}, "

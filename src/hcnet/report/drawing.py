@@ -1,0 +1,210 @@
+"""What every picture of an exam is made of: grey image, outline, class overlay, scale bar."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.colors import ListedColormap
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch, Rectangle
+from matplotlib.patheffects import Normal, Stroke
+from numpy.typing import NDArray
+
+from hcnet.kinetics.palette import class_colours
+from hcnet.report.view import Box, View
+
+PAPER = "#0d1014"
+"""Background of pictures: dark, as where images are read."""
+INK = "#e8ebee"
+FAINT = "#9aa4ae"
+PREDICTION = "#45d0ff"
+REFERENCE = "#ffb020"
+"""Light blue and orange differ for every kind of colour vision; the class palette has no cyan."""
+
+_CASING = [Stroke(linewidth=2.6, foreground="black", alpha=0.75), Normal()]
+_BARS_MM = (1, 2, 5, 10, 20, 50, 100)
+
+
+@dataclass(frozen=True, eq=False)
+class Outline:
+    """A mask to draw around.
+
+    Attributes:
+        mask: (X, Y, Z) canonical boolean.
+        colour: of the line.
+        dashed: whether the line is.
+    """
+
+    mask: NDArray[np.bool_]
+    colour: str
+    dashed: bool = False
+
+
+def picture(width: float, height: float) -> Figure:
+    """An empty dark figure of a size in inches."""
+    engine = ConstrainedLayoutEngine(w_pad=0.03, h_pad=0.03, rect=(0.01, 0.01, 0.98, 0.98))
+    return Figure(figsize=(width, height), layout=engine, facecolor=PAPER)
+
+
+def window(image: NDArray[Any]) -> tuple[float, float]:
+    """Grey levels that become black and white: 1st and 99.5th percentile of the finite voxels."""
+    values = image[np.isfinite(image)]
+    if not values.size:
+        return 0.0, 1.0
+    low, high = np.percentile(values, (1.0, 99.5))
+    return float(low), float(high) if high > low else float(low) + 1.0
+
+
+def show_slice(
+    axes: Axes,
+    view: View,
+    image: NDArray[Any],
+    index: int,
+    grey: tuple[float, float],
+    box: Box | None = None,
+    outlines: Sequence[Outline] = (),
+) -> None:
+    """Draw one slice in grey, in mm, with orientation letters, scale bar and outlines.
+
+    Args:
+        axes: where to draw.
+        view: the plane.
+        image: (X, Y, Z) canonical.
+        index: which slice.
+        grey: levels of black and white.
+        box: part to show (left, right, top, bottom in mm); all by default.
+        outlines: drawn around where they meet the slice.
+    """
+    show_plane(axes, view, view.cut(image, index), grey, box)
+    for outline in outlines:
+        draw_outline(axes, view, view.cut(outline.mask, index), outline.colour, outline.dashed)
+
+
+def show_plane(
+    axes: Axes,
+    view: View,
+    plane: NDArray[Any],
+    grey: tuple[float, float],
+    box: Box | None = None,
+) -> None:
+    """Draw an upright plane (rows, columns) in grey with letters and scale bar."""
+    width, height = view.size_mm
+    axes.imshow(
+        plane, cmap="gray", vmin=grey[0], vmax=grey[1], extent=(0, width, height, 0),
+        interpolation="bilinear",
+    )  # fmt: skip
+    left, right, top, bottom = box or (0.0, width, 0.0, height)
+    axes.set(xlim=(left, right), ylim=(bottom, top), xticks=[], yticks=[], facecolor="black")
+    axes.spines[:].set_visible(False)
+    _letters(axes, view)
+    _scale_bar(axes, right - left)
+
+
+def draw_outline(
+    axes: Axes, view: View, plane: NDArray[np.bool_], colour: str, dashed: bool = False
+) -> None:
+    """Draw the outline of an upright mask; nothing where the mask is empty."""
+    if not plane.any():
+        return
+    padded = np.pad(plane, 1).astype(float)  # closes the line where the mask meets the border
+    width, height = view.pixel_mm
+    x, y = (
+        (np.arange(n) - 0.5) * size
+        for n, size in zip(padded.shape[::-1], (width, height), strict=True)
+    )
+    lines = axes.contour(
+        x, y, padded, levels=[0.5], colors=[colour], linewidths=1.3,
+        linestyles="dashed" if dashed else "solid",
+    )  # fmt: skip
+    lines.set_path_effects(_CASING)
+
+
+def draw_classes(axes: Axes, view: View, plane: NDArray[Any], classes: int) -> None:
+    """Lay an upright heterogeneity map over a slice; labels 0 (outside) stay clear.
+
+    The map is opaque: a blend with the image would show colours that the legend does not have.
+    """
+    width, height = view.size_mm
+    axes.imshow(
+        np.ma.masked_less(plane, 1), cmap=ListedColormap(class_colours(classes)),
+        vmin=0.5, vmax=classes + 0.5, extent=(0, width, height, 0),
+        interpolation="nearest",
+    )  # fmt: skip
+
+
+def draw_box(axes: Axes, box: Box) -> None:
+    """Mark the part that another panel shows."""
+    left, right, top, bottom = box
+    axes.add_patch(
+        Rectangle(
+            (left, top), right - left, bottom - top, fill=False, ec=INK, lw=0.8, ls=(0, (4, 3))
+        )
+    )
+
+
+def class_entries(classes: int) -> list[Artist]:
+    """Legend entries of the classes, most suspicious first."""
+    patches: list[Artist] = [
+        Patch(facecolor=colour, edgecolor=FAINT, lw=0.4, label=f"class {code + 1}")
+        for code, colour in enumerate(class_colours(classes))
+    ]
+    patches[-1].set_label(f"class {classes} (most suspicious)")
+    if classes > 1:
+        patches[0].set_label("class 1 (least suspicious)")
+    return patches[::-1]
+
+
+def line_entry(label: str, colour: str, dashed: bool = False) -> Artist:
+    """Legend entry of an outline."""
+    return Line2D([], [], color=colour, lw=1.8, ls="dashed" if dashed else "solid", label=label)
+
+
+def legend(figure: Figure, entries: Sequence[Artist]) -> None:
+    """Put a legend to the right of the panels."""
+    figure.legend(
+        handles=list(entries), loc="outside right center", frameon=False, labelcolor=INK, fontsize=8
+    )  # fmt: skip
+
+
+def headline(axes: Axes, text: str) -> None:
+    """Title of a panel; text is drawn as it is, so that no name is read as mathematics."""
+    axes.set_title(text, color=INK, fontsize=9, parse_math=False)
+
+
+def row_label(axes: Axes, text: str) -> None:
+    """Label to the left of a row of panels."""
+    axes.set_ylabel(text, color=INK, fontsize=9, parse_math=False)
+
+
+def footer(figure: Figure, text: str) -> None:
+    """Small print under the panels."""
+    figure.supxlabel(text, color=FAINT, fontsize=7.5, parse_math=False)
+
+
+def _letters(axes: Axes, view: View) -> None:
+    left, right, top, _ = view.letters  # the scale bar is at the bottom
+    for x, y, letter in ((0.02, 0.5, left), (0.98, 0.5, right), (0.5, 0.98, top)):
+        axes.text(
+            x, y, letter, color=INK, fontsize=7, transform=axes.transAxes,
+            ha={0.02: "left", 0.98: "right"}.get(x, "center"),
+            va="top" if y > 0.9 else "center", path_effects=_CASING,
+        )  # fmt: skip
+
+
+def _scale_bar(axes: Axes, width_mm: float) -> None:
+    """A white bar of a round length, about a quarter of the panel, at its lower left."""
+    length = max(b for b in _BARS_MM if b <= max(width_mm * 0.35, _BARS_MM[0]))
+    part = length / width_mm
+    axes.plot(
+        [0.03, 0.03 + part], [0.04, 0.04], transform=axes.transAxes, color="white", lw=2.2,
+        solid_capstyle="butt", path_effects=[Stroke(linewidth=4, foreground="black"), Normal()],
+    )  # fmt: skip
+    axes.text(
+        0.03, 0.055, f"{length} mm", transform=axes.transAxes, color="white",
+        fontsize=7, ha="left", va="bottom", path_effects=_CASING,
+    )  # fmt: skip

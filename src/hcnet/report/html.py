@@ -1,0 +1,134 @@
+"""Reports as one HTML file each, with everything inside: no script, no network, no other file."""
+
+import base64
+import io
+import math
+import re
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from matplotlib.colors import same_color
+from matplotlib.figure import Figure
+
+from hcnet.files import write_text
+from hcnet.report.content import Cell, RunReport, SegmentationReport, Table, TissueClass
+from hcnet.report.drawing import PAPER
+
+NOTICE = (
+    "Research software, not a medical device. Not for diagnosis, treatment or any other decision "
+    "about a patient."
+)
+_DPI = 130
+_SPARK = (96.0, 28.0)
+_COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
+
+
+def write_segmentation_report(data: SegmentationReport, path: Path) -> None:
+    """Write the report of one segmented exam.
+
+    Args:
+        data: what to tell.
+        path: the `.html` file, written in one step.
+
+    Raises:
+        ValueError: a class colour is not "#rrggbb".
+    """
+    _write("segmentation.html.j2", data, path)
+
+
+def write_run_report(data: RunReport, path: Path) -> None:
+    """Write the report of one training run.
+
+    Args:
+        data: what to tell.
+        path: the `.html` file, written in one step.
+
+    Raises:
+        ValueError: a class colour is not "#rrggbb".
+    """
+    _write("run.html.j2", data, path)
+
+
+def _write(template: str, data: SegmentationReport | RunReport, path: Path) -> None:
+    for entry in data.classes:
+        # A colour goes into a style attribute, where escaping for HTML does not protect.
+        if not _COLOUR.fullmatch(entry.colour):
+            raise ValueError(f"class colour {entry.colour!r} is not of the form #rrggbb")
+    page = _environment().get_template(template).render(
+        data=data, notice=NOTICE, version=version("hcnet")
+    )  # fmt: skip
+    write_text(path, page)
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("hcnet.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "cells": cells,
+        "png": png,
+        "dark": lambda figure: same_color(figure.get_facecolor(), PAPER),
+        "pixels": lambda figure: round(96 * figure.get_figwidth()),
+        "spark": spark_points,
+        "percent": lambda share: "–" if share is None else f"{share:.1%}",
+    }
+    return environment
+
+
+def cells(table: Table) -> list[list[tuple[str, bool]]]:
+    """The cells of a table as text, and whether each is a number; decimals agree in a column."""
+    columns = list(zip(*table.rows, strict=True))
+    decimals = [_decimals(column) for column in columns]
+    return [
+        [
+            (cell_text(value, places), isinstance(value, int | float))
+            for value, places in zip(row, decimals, strict=True)
+        ]
+        for row in table.rows
+    ]
+
+
+def cell_text(value: Cell, decimals: int) -> str:
+    """A table cell as text: "undefined" for NaN, a dash for None."""
+    if value is None:
+        return "–"
+    if isinstance(value, str | int):
+        return str(value)
+    if math.isnan(value):
+        return "undefined"
+    if value != 0 and abs(value) < 0.5 * 10**-decimals:
+        return f"{value:.1e}"  # rounding to zero would hide it
+    return f"{value:.{decimals}f}"
+
+
+def _decimals(column: Sequence[Cell]) -> int:
+    sizes = [abs(v) for v in column if isinstance(v, float) and math.isfinite(v)]
+    largest = max(sizes, default=0.0)
+    return 3 if largest < 10 else 2 if largest < 100 else 1
+
+
+def png(figure: Figure) -> str:
+    """A figure as base64 PNG; light charts get a clear background and lie on the page's plate."""
+    stream = io.BytesIO()
+    clear = not same_color(figure.get_facecolor(), PAPER)
+    figure.savefig(stream, format="png", dpi=_DPI, transparent=clear, metadata={"Software": None})
+    return base64.b64encode(stream.getvalue()).decode("ascii")
+
+
+def spark_points(entry: TissueClass, classes: Sequence[TissueClass]) -> str:
+    """A class's curve as SVG points, on the scale that all classes share."""
+    values = [value for other in classes for value in other.curve]
+    low, high = min([0.0, *values]), max(values)
+    span = high - low or 1.0
+    width, height = _SPARK
+    step = width / max(len(entry.curve) - 1, 1)
+    return " ".join(
+        f"{2 + i * step:.1f},{2 + height * (1 - (value - low) / span):.1f}"
+        for i, value in enumerate(entry.curve)
+    )

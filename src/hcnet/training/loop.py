@@ -1,0 +1,133 @@
+"""The training loop, one for all stages.
+
+A stage is a `Task`: a model, its batches and its losses. The loop owns what they have in common:
+device and precision (Lightning Fabric), learning rate, gradient clipping, log, checkpoints and
+resuming. Step n sees the same batch and the same learning rate whether or not the run was stopped
+before it, so a resumed run ends where an undisturbed one does.
+"""
+
+import logging
+import math
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+
+from hcnet.errors import TrainingError
+from hcnet.progress import SILENT, Progress
+from hcnet.training.checkpoint import load_checkpoint, load_model, save_checkpoint, save_model
+from hcnet.training.logbook import Logbook
+
+logger = logging.getLogger(__name__)
+
+CHECKPOINT = "checkpoint.safetensors"
+MODEL = "model.safetensors"
+SECONDS_BETWEEN_CHECKPOINTS = 30.0
+
+
+class Task(Protocol):
+    """What one stage brings to the loop."""
+
+    name: str
+    model: nn.Module
+    epochs: int
+    steps_per_epoch: int
+    weight_decay: float
+    clip_gradient: float
+
+    def lr(self, epoch: float) -> float:
+        """Learning rate at a point of training, in epochs."""
+        ...
+
+    def batches(self, first_step: int) -> Iterator[Any]:
+        """Batches from `first_step` to the end of training; a function of the step alone."""
+        ...
+
+    def losses(self, model: nn.Module, batch: Any) -> dict[str, Tensor]:
+        """Scalar terms; the one named `loss` is descended."""
+        ...
+
+    def end_of_epoch(self, model: nn.Module, epoch: int) -> dict[str, float]:
+        """What the stage does between epochs, e.g. validate; its numbers go into the log."""
+        ...
+
+
+def fit(task: Task, fabric: Fabric, folder: Path, progress: Progress = SILENT) -> nn.Module:
+    """Train `task.model`; take up from the folder's checkpoint, or load what is trained already.
+
+    Args:
+        task: model, batches, losses.
+        fabric: device and precision.
+        folder: gets `log.jsonl`, `tensorboard/`, a checkpoint while training, and at the end
+            `model.safetensors`. The weights are those of the last step: none is picked by its
+            validation score, so that score stays honest.
+        progress: listener.
+
+    Returns:
+        the trained model, on the fabric's device, in evaluation mode.
+
+    Raises:
+        InputError: the checkpoint or weights belong to another network.
+        TrainingError: the loss is no longer finite.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    finished = folder / MODEL
+    if finished.exists():
+        load_model(finished, task.model)
+        return fabric.to_device(task.model).eval()
+    optimiser = torch.optim.Adam(task.model.parameters(), weight_decay=task.weight_decay)
+    checkpoint = folder / CHECKPOINT
+    done = load_checkpoint(checkpoint, task.model, optimiser) if checkpoint.exists() else 0
+    if done:
+        logger.info("%s: resumed at step %d", task.name, done)
+    model, optimiser = fabric.setup(task.model, optimiser)
+
+    total = task.epochs * task.steps_per_epoch
+    batches = task.batches(done)
+    logbook = Logbook(folder, epoch=done // task.steps_per_epoch)
+    sums: defaultdict[str, float] = defaultdict(float)
+    saved = started = time.monotonic()
+
+    model.train()
+    for step in progress.track(range(done, total), task.name, total - done):
+        for group in optimiser.param_groups:
+            group["lr"] = task.lr(step / task.steps_per_epoch)
+        optimiser.zero_grad(set_to_none=True)
+        losses = task.losses(model, fabric.to_device(next(batches)))
+        if not torch.isfinite(losses["loss"]):
+            raise TrainingError(
+                f"{task.name}: the loss is not finite at step {step}; try a lower learning rate."
+            )
+        fabric.backward(losses["loss"])
+        fabric.clip_gradients(model, optimiser, max_norm=task.clip_gradient)
+        optimiser.step()
+        for name, value in losses.items():
+            sums[name] += float(value.detach())
+        if (step + 1) % task.steps_per_epoch:
+            continue
+
+        epoch = step // task.steps_per_epoch
+        values = {name: value / task.steps_per_epoch for name, value in sums.items()}
+        values |= task.end_of_epoch(model, epoch)
+        values |= {"lr": optimiser.param_groups[0]["lr"], "seconds": time.monotonic() - started}
+        logbook.write(epoch, values)
+        sums.clear()
+        model.train()
+        if time.monotonic() - saved > SECONDS_BETWEEN_CHECKPOINTS and step + 1 < total:
+            save_checkpoint(checkpoint, task.model, optimiser.optimizer, step + 1)
+            saved = time.monotonic()
+
+    logbook.close()
+    save_model(finished, task.model)
+    checkpoint.unlink(missing_ok=True)
+    return task.model.eval()
+
+
+def cosine(lr: float, epoch: float, epochs: int) -> float:
+    """Half a cosine from `lr` to 1 % of it."""
+    return lr * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(epoch / epochs, 1.0))))

@@ -1,0 +1,100 @@
+"""PatchTask: what stages 2 and 3 and the baseline have in common, a network trained on patches."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from hcnet.training.augment import Augment
+from hcnet.training.loop import cosine
+from hcnet.training.patches import Patches, PatchSource, patch_batches
+from hcnet.settings import AugmentSettings, StageSettings
+
+LossFunction = Callable[[nn.Module, dict[str, Tensor]], dict[str, Tensor]]
+Validation = Callable[[nn.Module], dict[str, float]]
+
+
+class PatchTask:
+    """A `loop.Task` whose batches are patches of the prepared cases.
+
+    Args:
+        name: shown in progress and messages.
+        model: the network.
+        sources: training cases.
+        settings: of the stage.
+        augment: augmentation settings.
+        spacing_mm: of the prepared grid.
+        loss: terms from the model and a batch of (B, C, x, y, z) tensors.
+        validate: numbers from the model on held-out cases; called every `validate_every` epochs.
+        seed: of patches and augmentation.
+        workers: processes that cut patches.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        model: nn.Module,
+        sources: Sequence[PatchSource],
+        settings: StageSettings,
+        *,
+        augment: AugmentSettings,
+        spacing_mm: tuple[float, ...],
+        loss: LossFunction,
+        validate: Validation,
+        seed: int,
+        workers: int,
+    ) -> None:
+        self.name = name
+        self.model = model.to(memory_format=torch.channels_last_3d)
+        self.settings = settings
+        self.epochs = settings.epochs
+        self.weight_decay = settings.weight_decay
+        self.clip_gradient = settings.clip_gradient
+        per_pass = len(sources) * settings.patches_per_case
+        self.steps_per_epoch = settings.steps_per_epoch or -(-per_pass // settings.batch_size)
+        keys = tuple(sources[0].arrays)
+        self._patches = Patches(
+            sources,
+            settings.patch,
+            settings.lesion_share,
+            Augment(augment, keys, spacing_mm),
+            seed,
+        )
+        self._loss = loss
+        self._validate = validate
+        self._workers = workers
+
+    def lr(self, epoch: float) -> float:
+        """Constant, or half a cosine over the whole training."""
+        if self.settings.schedule == "constant":
+            return self.settings.lr
+        return cosine(self.settings.lr, epoch, self.epochs)
+
+    def batches(self, first_step: int) -> Iterator[dict[str, Tensor]]:
+        """Batches from `first_step` on, laid out channels last."""
+        last = self.epochs * self.steps_per_epoch
+        size = self.settings.batch_size
+        for batch in patch_batches(self._patches, size, first_step, last, self._workers):
+            batch["image"] = batch["image"].contiguous(memory_format=torch.channels_last_3d)
+            yield batch
+
+    def losses(self, model: nn.Module, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        """The stage's own loss."""
+        return self._loss(model, batch)
+
+    def end_of_epoch(self, model: nn.Module, epoch: int) -> dict[str, float]:
+        """Validate where it is due."""
+        every = self.settings.validate_every
+        if not every or (epoch + 1) % every or epoch + 1 == self.epochs:
+            return {}  # the last epoch's validation is the stage's own, with all its numbers
+        return {f"validation/{k}": v for k, v in self._validate(model.eval()).items()}
+
+
+def class_frequencies(label_maps: Sequence[Any], classes: int) -> Tensor:
+    """Share of each class over all voxels of all training maps, (classes,) float32."""
+    counts = np.zeros(classes, np.int64)
+    for labels in label_maps:
+        counts += np.bincount(np.asarray(labels).ravel(), minlength=classes)[:classes]
+    return torch.from_numpy((counts / counts.sum()).astype(np.float32))

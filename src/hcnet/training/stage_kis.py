@@ -1,0 +1,129 @@
+"""Stage 3: segment the tumour, guided by the predicted map (paper 2.3), and the plain baseline.
+
+KIS-Net and the baseline see the same patches in the same order for the same number of steps; the
+only difference is the map.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+
+from hcnet.config import Config
+from hcnet.inference.segment import as_map_input, predict_tumour
+from hcnet.nets.registry import build_network
+from hcnet.prepare.cache import CachedCase
+from hcnet.progress import SILENT, Progress
+from hcnet.training.folder import RunFolder
+from hcnet.training.loop import fit
+from hcnet.training.losses import segmentation_loss
+from hcnet.training.patch_task import PatchTask
+from hcnet.training.patches import PatchSource
+from hcnet.settings import NetworkSettings
+
+
+def baseline_network(config: Config) -> NetworkSettings:
+    """A plain ResUNet of the width that KIS-Net has inside."""
+    width = config.kis.network.options.get("width")
+    return NetworkSettings(name="resunet", options={} if width is None else {"width": width})
+
+
+def train_kis(
+    cases: Sequence[CachedCase],
+    held_out: Sequence[CachedCase],
+    folder: RunFolder,
+    config: Config,
+    fabric: Fabric,
+    progress: Progress = SILENT,
+    *,
+    with_maps: bool = True,
+) -> nn.Module:
+    """Train KIS-Net on out-of-fold maps, or the ResUNet baseline without them.
+
+    Args:
+        cases: training cases that have a tumour mask, with maps in `folder`.
+        held_out: cases for validation while training.
+        folder: the run.
+        config: settings.
+        fabric: device and precision.
+        progress: listener.
+        with_maps: False trains the baseline.
+
+    Returns:
+        the network: (B, 1, x, y, z) and, with maps, (B, K+1, x, y, z) to one logit.
+    """
+
+    def logits(model: nn.Module, batch: dict[str, Tensor]) -> Tensor:
+        if not with_maps:
+            return model(batch["image"])
+        return model(batch["image"], as_map_input(batch["maps"], config.kis.maps))
+
+    def loss(model: nn.Module, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        return segmentation_loss(
+            logits(model, batch),
+            batch["tumour"],
+            lambda_=config.kis.lambda_,
+            lambda_on=config.kis.lambda_on,
+        )
+
+    def validate(model: nn.Module) -> dict[str, float]:
+        scores = []
+        for case in held_out:
+            found = tumour_probability(model, case, folder, config, fabric, with_maps).numpy()
+            mask = (found >= config.inference.threshold) & (np.asarray(case.breast) > 0)
+            truth = np.asarray(case.tumour) > 0
+            scores.append(2 * (mask & truth).sum() / max(mask.sum() + truth.sum(), 1))
+        return {"dsc": float(np.mean(scores))}
+
+    network = config.kis.network if with_maps else baseline_network(config)
+    arrays = ("image", "breast", "tumour")
+    torch.manual_seed(config.seed)
+    task = PatchTask(
+        "KIS-Net" if with_maps else "ResUNet",
+        build_stage3(network, config, with_maps),
+        [
+            PatchSource(
+                case.name,
+                {key: case.files[key] for key in arrays}
+                | ({"maps": folder.maps(case.name)} if with_maps else {}),
+                case.files["tumour"],
+            )
+            for case in cases
+        ],
+        config.kis,
+        augment=config.augment,
+        spacing_mm=cases[0].grid.spacing,
+        loss=loss,
+        validate=validate,
+        seed=config.seed,
+        workers=config.loader_workers,
+    )
+    return fit(task, fabric, folder.kis if with_maps else folder.baseline, progress)
+
+
+def build_stage3(network: NetworkSettings, config: Config, with_maps: bool) -> nn.Module:
+    """The network of stage 3: the image's channel and, with maps, one for each class."""
+    return build_network(network.name, stage3_channels(config, with_maps), 1, network.options)
+
+
+def stage3_channels(config: Config, with_maps: bool) -> int:
+    """Input channels of stage 3: the image and, with maps, K classes and the outside."""
+    return 1 + (config.kinetics.k + 1 if with_maps else 0)
+
+
+def tumour_probability(
+    model: nn.Module,
+    case: CachedCase,
+    folder: RunFolder,
+    config: Config,
+    fabric: Fabric,
+    with_maps: bool,
+) -> Tensor:
+    """Tumour probability (X, Y, Z) of a prepared case whose maps are in `folder`."""
+    image = torch.from_numpy(np.array(case.image))[None]
+    maps = torch.from_numpy(np.load(folder.maps(case.name))).float() if with_maps else None
+    return predict_tumour(
+        model, image, maps, config.kis.maps, config.kis.patch, config.inference, fabric
+    )

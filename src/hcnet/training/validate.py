@@ -1,0 +1,138 @@
+"""Scores of held-out patients, on each exam's own grid, for KIS-Net and the baseline alike."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from lightning_fabric import Fabric
+from torch import nn
+
+from hcnet.cohorts.case import VolumeSource
+from hcnet.config import Config
+from hcnet.evaluation.evaluate import EvaluationTable, compare, read_mask, score_case, tabulate
+from hcnet.evaluation.map_metrics import MapTable
+from hcnet.evaluation.statistics import PairedComparison
+from hcnet.evaluation.tables import as_json, interval_text, write_csv
+from hcnet.files import write_json
+from hcnet.inference.segment import tumour_mask
+from hcnet.prepare.cache import CachedCase
+from hcnet.progress import SILENT, Progress
+from hcnet.training.folder import RunFolder
+from hcnet.training.stage_kis import tumour_probability
+from hcnet.volumes.nifti import write_nifti
+from hcnet.volumes.volume import to_canonical
+
+RESULTS = "results.json"
+
+
+@dataclass(frozen=True, eq=False)
+class Results:
+    """What a run says about itself.
+
+    Attributes:
+        tables: scores of each network, KIS-Net first.
+        difference: of DSC, KIS-Net minus ResUNet, where both were trained.
+        maps: Mean Accuracy and Mean IoU of HIPM.
+    """
+
+    tables: Mapping[str, EvaluationTable]
+    difference: PairedComparison | None
+    maps: MapTable
+
+    def lines(self) -> list[str]:
+        """A few lines to read."""
+        found = [
+            f"HIPM: mean accuracy {self.maps.pooled.mean_accuracy:.3f}, "
+            f"mean IoU {self.maps.pooled.mean_iou:.3f} ({len(self.maps.cases)} held-out cases)"
+        ]
+        for name, table in self.tables.items():
+            scores = ", ".join(
+                f"{label} {interval_text(metric, table.summary[metric])}"
+                for label, metric in (("DSC", "dsc"), ("ASD mm", "asd_mm"))
+            )
+            found.append(f"{name}: {scores}")
+        if self.difference is not None:
+            d = self.difference.difference
+            found.append(
+                f"KIS-Net minus ResUNet: DSC {d.mean:+.3f} ({d.level:.0%} {d.low:+.3f} to "
+                f"{d.high:+.3f}), p {self.difference.p_bootstrap:.3g}"
+            )
+        return found
+
+    def as_json(self) -> dict[str, Any]:
+        """All numbers as JSON values."""
+        maps = self.maps.pooled
+        return {
+            "networks": {name: as_json(table) for name, table in self.tables.items()},
+            "dsc_difference": asdict(self.difference) if self.difference else None,
+            "maps": {
+                "mean_accuracy": maps.mean_accuracy,
+                "mean_iou": maps.mean_iou,
+                "voxel_accuracy": maps.voxel_accuracy,
+                "absent_classes": list(maps.absent),
+                "cases": {
+                    name: {"mean_accuracy": s.mean_accuracy, "mean_iou": s.mean_iou}
+                    for name, s in self.maps.cases
+                },
+            },
+        }
+
+
+def validate(
+    networks: Mapping[str, nn.Module],
+    cases: Sequence[CachedCase],
+    references: Mapping[str, VolumeSource],
+    maps: MapTable,
+    folder: RunFolder,
+    config: Config,
+    fabric: Fabric,
+    progress: Progress = SILENT,
+) -> Results:
+    """Segment held-out cases, write their masks to `validation/` and score them.
+
+    Args:
+        networks: KIS-Net and, where trained, ResUNet.
+        cases: held-out cases with a reference mask and maps in `folder`.
+        references: the reference mask of each case, on its own grid.
+        maps: scores of HIPM on the same patients.
+        folder: the run.
+        config: settings.
+        fabric: device and precision.
+        progress: listener.
+    """
+    tables = {}
+    for name, model in networks.items():
+        rows = []
+        for case in progress.track(cases, f"validating {name}"):
+            probability = tumour_probability(
+                model, case, folder, config, fabric, with_maps=name == "KIS-Net"
+            )
+            found = case.frame.to_native(probability.numpy(), "linear")
+            breast = case.frame.to_native(np.asarray(case.breast, np.float32), "linear").data >= 0.5
+            mask = found.with_data(tumour_mask(found.data, breast, found.grid, config.inference))
+            write_nifti(mask, folder.validation / name.lower() / f"{case.name}.nii.gz")
+            reference = read_mask(references[case.name])
+            predicted = to_canonical(mask).data > 0
+            rows.append(
+                score_case(case.name, predicted, reference.data.astype(bool), reference.grid)
+            )
+        tables[name] = tabulate(rows, seed=config.seed)
+        write_csv(tables[name], folder.validation / f"{name.lower()}.csv")
+    difference = None
+    if len(tables) == 2:
+        difference = compare(tables["KIS-Net"], tables["ResUNet"], "dsc")
+    results = Results(tables, difference, maps)
+    write_json(folder.validation / RESULTS, without_nan(results.as_json()))
+    return results
+
+
+def without_nan(value: Any) -> Any:
+    """NaN has no JSON; undefined numbers become null."""
+    if isinstance(value, float) and not np.isfinite(value):
+        return None
+    if isinstance(value, dict):
+        return {key: without_nan(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [without_nan(item) for item in value]
+    return value

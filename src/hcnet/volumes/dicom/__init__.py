@@ -1,0 +1,1 @@
+"""DICOM in: files, headers, series, stacks of slices, pixels and segmentation objects."""

@@ -1,0 +1,86 @@
+"""The allocator, the precision and what a manifest tells of them."""
+
+import json
+import platform
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from hcnet import runtime
+
+
+def _in_new_process(code: str, **environment: str) -> str:
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"PYTHONPATH": ":".join(sys.path), **environment},
+    ).stdout
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the allocator is not glibc's")
+def test_allocator_keeps_freed_memory_without_torch() -> None:
+    code = (
+        "import sys; from hcnet.runtime import tune_allocator; import numpy as np\n"
+        "def resident(): return int(open('/proc/self/statm').read().split()[1])\n"
+        "tuned = tune_allocator(); before = resident(); block = np.ones(2**25); del block\n"
+        "print(tuned, (resident() - before) * 4096 > 2**27, 'torch' in sys.modules)"
+    )
+    assert _in_new_process(code).split() == ["True", "True", "False"]
+
+
+def test_allocator_opt_out() -> None:
+    code = "from hcnet.runtime import tune_allocator; print(tune_allocator())"
+    assert _in_new_process(code, HCNET_NO_MALLOPT="1").strip() == "False"
+
+
+def test_allocator_of_other_libraries_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(platform, "libc_ver", lambda: ("", ""))
+    monkeypatch.setattr(runtime.ctypes, "CDLL", lambda _name: pytest.fail("was called"))
+    assert runtime.tune_allocator() is False
+
+
+def test_old_glibc_refuses_and_nothing_else_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+
+    def mallopt(parameter: int, _value: int) -> int:
+        calls.append(parameter)
+        return 0
+
+    monkeypatch.delenv(runtime.OPT_OUT, raising=False)
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setattr(platform, "libc_ver", lambda: ("glibc", "2.31"))
+    monkeypatch.setattr(runtime.ctypes, "CDLL", lambda _name: SimpleNamespace(mallopt=mallopt))
+    assert runtime.tune_allocator() is False
+    assert calls == [-3]
+    assert runtime.environment()["allocator_tuned"] is False
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [("fpu avx2 avx512f", "32-true"), ("avx512_bf16", "bf16-mixed"), ("amx_bf16", "bf16-mixed")],
+)
+def test_precision_of_a_cpu(monkeypatch: pytest.MonkeyPatch, flags: str, expected: str) -> None:
+    monkeypatch.setattr(runtime, "_cpu_facts", lambda: {"flags": flags})
+    assert runtime.best_precision("cpu") == expected
+
+
+@pytest.mark.parametrize(("supported", "expected"), [(True, "bf16-mixed"), (False, "32-true")])
+def test_precision_of_a_gpu(
+    monkeypatch: pytest.MonkeyPatch, supported: bool, expected: str
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_options: supported)
+    assert runtime.best_precision() == expected
+
+
+def test_environment_is_json_and_names_the_versions() -> None:
+    environment = json.loads(json.dumps(runtime.environment(), allow_nan=False))
+    assert torch.__version__.startswith(environment["versions"]["torch"].split("+")[0])
+    assert environment["versions"]["python"] == platform.python_version()
+    assert environment["threads"] == torch.get_num_threads()
+    assert environment["cpu"]["name"]
