@@ -84,3 +84,21 @@ def test_environment_is_json_and_names_the_versions() -> None:
     assert environment["versions"]["python"] == platform.python_version()
     assert environment["threads"] == torch.get_num_threads()
     assert environment["cpu"]["name"]
+
+
+def test_fabric_takes_the_best_precision_and_tunes(monkeypatch: pytest.MonkeyPatch) -> None:
+    tuned = []
+    monkeypatch.setattr(runtime, "tune_allocator", lambda: tuned.append(True))
+    monkeypatch.setattr(runtime, "best_precision", lambda: "bf16-mixed")
+    assert runtime.make_fabric("auto")._precision.precision == "bf16-mixed"
+    assert runtime.make_fabric("32-true")._precision.precision == "32-true"
+    assert tuned == [True, True]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows does not tell")
+def test_peak_memory_holds_a_large_array() -> None:
+    code = (
+        "import numpy as np; from hcnet.runtime import peak_memory_mb\n"
+        "block = np.ones(2**25); print(peak_memory_mb())"
+    )
+    assert 256 <= int(_in_new_process(code)) < 64 * 1024  # the array alone has 256 MB

@@ -123,7 +123,7 @@ def make_fabric(precision: str) -> "Fabric":
 
     tune_allocator()
     chosen = best_precision() if precision == "auto" else precision
-    return Fabric(accelerator="auto", devices=1, precision=chosen)  # type: ignore[arg-type]
+    return Fabric(accelerator="auto", devices=1, precision=chosen)
 
 
 def peak_memory_mb() -> int | None:

@@ -36,28 +36,31 @@ def evaluate(
 ) -> None:
     """Score predicted tumour masks: DSC, PPV, SEN, ASD and HD95 in mm, with intervals."""
     # scipy and nibabel are slow to import and only this command needs them.
+    from hcnet.cli.console import ConsoleProgress, console
     from hcnet.evaluation.evaluate import evaluate_masks
     from hcnet.evaluation.pairing import pair_masks
     from hcnet.evaluation.tables import write_csv, write_evaluation_json
 
-    console = Console()
     pairing = pair_masks(predictions, references)
-    missing = [
-        _missing("prediction", pairing.without_prediction),
-        _missing("reference", pairing.without_reference),
-    ]
-    message = " ".join(line for line in missing if line)
-    if message and not allow_missing:
-        raise InputError(f"{message} Complete them, or pass --allow-missing to leave them out.")
-    if message:
-        console.print(f"Left out: {message}", style="yellow", markup=False)
+    missing = "; ".join(
+        f"{folder}: there is no {kind} for {_names(paths)}"
+        for folder, kind, paths in (
+            (predictions, "prediction", pairing.without_prediction),
+            (references, "reference", pairing.without_reference),
+        )
+        if paths
+    )
+    if missing and not allow_missing:
+        raise InputError(f"{missing}; complete them, or pass --allow-missing to leave them out.")
+    if missing:
+        console.print(f"left out: {missing}", style="yellow", markup=False, highlight=False)
     if not pairing.pairs:
         raise InputError(f"{predictions} and {references} have no case in common.")
-    table = evaluate_masks(pairing.pairs, seed=seed)
+    table = evaluate_masks(pairing.pairs, seed=seed, progress=ConsoleProgress())
     write_csv(table, output / "metrics.csv")
     write_evaluation_json(table, output / "metrics.json")
-    print_evaluation(table, console)
-    console.print(f"Written to {output}", markup=False)
+    print_evaluation(table, Console())
+    console.print(f"results: {output}", markup=False, highlight=False)
 
 
 def print_evaluation(table: "EvaluationTable", console: Console) -> None:
@@ -93,9 +96,7 @@ def print_evaluation(table: "EvaluationTable", console: Console) -> None:
     console.print(detection_text(table.detection) + ".", markup=False)
 
 
-def _missing(kind: str, paths: Sequence[Path]) -> str:
-    if not paths:
-        return ""
-    named = ", ".join(str(path) for path in paths[:_MOST_NAMED])
+def _names(paths: Sequence[Path]) -> str:
+    named = ", ".join(path.name for path in paths[:_MOST_NAMED])
     more = f" and {len(paths) - _MOST_NAMED} more" if len(paths) > _MOST_NAMED else ""
-    return f"There is no {kind} for {named}{more}."
+    return named + more

@@ -2,6 +2,9 @@
 
 Voxels and exams of one patient are not independent, so the patient is what is drawn. A value that
 is undefined (NaN) takes no part in a mean, and every result carries how many those were.
+
+Percentile intervals and bootstrap p-values are too sure of themselves with few patients (below
+some twenty); the Wilcoxon p-value is exact there and is the one to quote.
 """
 
 import math

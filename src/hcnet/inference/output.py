@@ -95,11 +95,13 @@ def summarise(name: str, result: Segmentation, bundle: Bundle, threshold: float)
     grid = result.image.grid
     tumour, breast = result.tumour.data > 0, result.breast.data > 0
     labels, k = result.heterogeneity.data, result.class_probabilities.shape[-1]
+    codebook = bundle.codebook
     in_tumour = np.bincount(labels[tumour], minlength=k + 1)[1:]
     in_breast = np.bincount(labels[breast], minlength=k + 1)[1:]
     classes = [
         {
             "label": code + 1,
+            "curve": codebook.enhancement[code].tolist(),
             "tumour_ml": float(in_tumour[code] * grid.voxel_ml),
             "tumour_share": float(in_tumour[code] / max(in_tumour.sum(), 1)),
             "breast_ml": float(in_breast[code] * grid.voxel_ml),
@@ -121,6 +123,7 @@ def summarise(name: str, result: Segmentation, bundle: Bundle, threshold: float)
         "largest_probability": float(result.probability.data.max()),
         "components": [asdict(component) for component in components(tumour, grid)],
         "classes": classes,
+        "curve_label": f"relative enhancement in training, 0 to {codebook.grid_s[-1]:.0f} s",
         "bundle": bundle.info.name,
         "warnings": warnings,
         "notice": NOTICE,

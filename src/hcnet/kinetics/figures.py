@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
+from matplotlib.patheffects import withStroke
 from matplotlib.ticker import PercentFormatter
 from numpy.typing import NDArray
 
@@ -89,9 +90,9 @@ def curves_figure(codebook: Codebook) -> Figure:
     for code, colour in enumerate(class_colours(codebook.k)):
         mean, sd = codebook.mean[code], codebook.sd[code]
         normal.fill_between(codebook.grid_s, mean - sd, mean + sd, color=colour, alpha=0.13, lw=0)
-        label = f"{code + 1} ({codebook.share[code]:.0%})"
-        normal.plot(codebook.grid_s, mean, "o-", color=colour, ms=3.5, label=label)
-        pooled.plot(codebook.grid_s, codebook.enhancement[code], "o-", color=colour, ms=3.5)
+        label = f"{code + 1} ({codebook.share[code]:.1%})"
+        normal.plot(codebook.grid_s, mean, "o-", label=label, **_line(colour))
+        pooled.plot(codebook.grid_s, codebook.enhancement[code], "o-", **_line(colour))
     what = "min-max of each curve" if codebook.scale == "minmax" else "(S - S0) / S0"
     _finish(normal, f"mean curve and SD ({what})", "time (s)", "normalised signal")
     _finish(pooled, "pooled relative enhancement", "time (s)", "sum of S / sum of S0 - 1")
@@ -126,6 +127,12 @@ def ratios_figure(composition: Composition) -> Figure:
     _finish(axes, title, "class (least to most suspicious)", "share of the region's voxels")
     axes.legend(frameon=False)
     return figure
+
+
+def _line(colour: str) -> dict[str, Any]:
+    # A thin dark rim keeps the bright classes visible on white.
+    rim = withStroke(linewidth=2.6, foreground="#333333")
+    return {"color": colour, "lw": 1.8, "ms": 3.5, "path_effects": [rim]}
 
 
 def _finish(axes: Axes, title: str, x: str, y: str) -> None:

@@ -1,6 +1,6 @@
 """The one palette of heterogeneity classes."""
 
-# Anchors from dark blue over blue-violet and magenta to orange and pale yellow. Lightness (CIELAB
+# Anchors from dark blue over blue-violet and magenta to orange and yellow. Lightness (CIELAB
 # L*) rises all along, so the order survives every kind of colour blindness and a grey print.
 _ANCHORS = (
     (0x14, 0x1E, 0x5A),
@@ -9,7 +9,7 @@ _ANCHORS = (
     (0xDD, 0x51, 0x76),
     (0xF7, 0x8A, 0x3C),
     (0xFB, 0xC6, 0x3F),
-    (0xFC, 0xF6, 0xB0),
+    (0xF8, 0xEC, 0x55),
 )
 
 TUMOUR = "#009E73"

@@ -145,6 +145,18 @@ def cached_case(case: Case, settings: PrepareConfig, cache_dir: Path) -> CachedC
     return CachedCase(case.name, folder, files, frame, case.times_s, case.times_from)
 
 
+def stored_case(name: str, folder: Path) -> CachedCase:
+    """An entry of the cache as it lies there, without its sources; its times are not known.
+
+    Raises:
+        InputError: the entry is missing or damaged.
+    """
+    entry = _checked_entry(folder)
+    if entry is None:
+        raise InputError(f"{folder}: the prepared case {name} is missing or damaged.")
+    return CachedCase(name, folder, *entry, None, "unknown")
+
+
 def cache_key(case: Case, settings: PrepareConfig) -> str:
     """SHA-256 of all that the arrays of an entry depend on: content, settings, version."""
     content = {

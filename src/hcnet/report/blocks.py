@@ -5,13 +5,16 @@ import math
 from hcnet.evaluation.evaluate import EvaluationTable
 from hcnet.evaluation.map_metrics import MapTable
 from hcnet.evaluation.statistics import Estimate, PairedComparison
-from hcnet.evaluation.tables import COLUMNS, HEADINGS, detection_text, interval_text
+from hcnet.evaluation.tables import COLUMNS, HEADINGS, detection_text, interval_text, value_text
 from hcnet.report.content import Score, Table
 
 UNDEFINED_RULE = (
     "Undefined: PPV without a prediction, SEN without a reference, surface distances where either "
     "mask is empty. Undefined cases are not in the mean, so read it beside their number."
 )
+
+FEW = 20
+FEW_RULE = f"With fewer than {FEW} patients bootstrap intervals are narrower than they should be."
 
 
 def estimate_score(label: str, estimate: Estimate, *, signed: bool = False) -> Score:
@@ -26,13 +29,14 @@ def estimate_score(label: str, estimate: Estimate, *, signed: bool = False) -> S
 
 
 def difference_score(label: str, comparison: PairedComparison) -> Score:
-    """A paired difference to be seen first, with interval and p-value."""
+    """A paired difference to be seen first, with interval and Wilcoxon p-value."""
     estimate = comparison.difference
     base = estimate_score(label, estimate, signed=True)
-    if math.isnan(comparison.p_bootstrap):
+    if math.isnan(comparison.p_wilcoxon):
         return base
-    p = f"p = {comparison.p_bootstrap:.3f}" if comparison.p_bootstrap >= 0.001 else "p < 0.001"
-    return Score(label, base.value, f"{base.detail}, {p}")
+    # Of the two p-values this one stays honest with few patients.
+    p = f"p = {comparison.p_wilcoxon:.3f}" if comparison.p_wilcoxon >= 0.001 else "p < 0.001"
+    return Score(label, base.value, f"{base.detail}, {p} (Wilcoxon)")
 
 
 def summary_table(methods: dict[str, EvaluationTable], caption: str) -> Table:
@@ -42,7 +46,7 @@ def summary_table(methods: dict[str, EvaluationTable], caption: str) -> Table:
             HEADINGS[metric],
             name,
             interval_text(metric, table.summary[metric]),
-            table.summary[metric].median,
+            value_text(metric, table.summary[metric].median),
             table.summary[metric].n,
             table.summary[metric].undefined,
         )
@@ -51,7 +55,9 @@ def summary_table(methods: dict[str, EvaluationTable], caption: str) -> Table:
     ]
     found = " ".join(f"{name}: {detection_text(t.detection)}." for name, t in methods.items())
     columns = ("Metric", "Method", "Mean (interval)", "Median", "Cases", "Undefined")
-    return Table(caption, columns, tuple(rows), f"{found} {UNDEFINED_RULE}")
+    fewest = min(table.summary["dsc"].n for table in methods.values())
+    few = f" {FEW_RULE}" if fewest < FEW else ""
+    return Table(caption, columns, tuple(rows), f"{found} {UNDEFINED_RULE}{few}")
 
 
 def cases_table(table: EvaluationTable, caption: str) -> Table:

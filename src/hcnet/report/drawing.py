@@ -188,23 +188,30 @@ def footer(figure: Figure, text: str) -> None:
 
 def _letters(axes: Axes, view: View) -> None:
     left, right, top, _ = view.letters  # the scale bar is at the bottom
-    for x, y, letter in ((0.02, 0.5, left), (0.98, 0.5, right), (0.5, 0.98, top)):
-        axes.text(
-            x, y, letter, color=INK, fontsize=7, transform=axes.transAxes,
-            ha={0.02: "left", 0.98: "right"}.get(x, "center"),
-            va="top" if y > 0.9 else "center", path_effects=_CASING,
+    # Large enough that no L can be taken for an I.
+    for letter, place, inwards in (
+        (left, (0.0, 0.5), (5, 0)),
+        (right, (1.0, 0.5), (-5, 0)),
+        (top, (0.5, 1.0), (0, -4)),
+    ):
+        axes.annotate(
+            letter, place, inwards, xycoords="axes fraction", textcoords="offset points",
+            ha={0.0: "left", 1.0: "right"}.get(place[0], "center"),
+            va="top" if place[1] == 1.0 else "center",
+            color=INK, fontsize=8.5, fontweight="bold", path_effects=_CASING,
         )  # fmt: skip
 
 
 def _scale_bar(axes: Axes, width_mm: float) -> None:
-    """A white bar of a round length, about a quarter of the panel, at its lower left."""
+    """A white bar of a round length, at most a third of the panel, at its lower left."""
     length = max(b for b in _BARS_MM if b <= max(width_mm * 0.35, _BARS_MM[0]))
-    part = length / width_mm
+    start, stop = 0.03, 0.03 + length / width_mm
     axes.plot(
-        [0.03, 0.03 + part], [0.04, 0.04], transform=axes.transAxes, color="white", lw=2.2,
+        [start, stop], [0.05, 0.05], transform=axes.transAxes, color="white", lw=2.2,
         solid_capstyle="butt", path_effects=[Stroke(linewidth=4, foreground="black"), Normal()],
     )  # fmt: skip
-    axes.text(
-        0.03, 0.055, f"{length} mm", transform=axes.transAxes, color="white",
-        fontsize=7, ha="left", va="bottom", path_effects=_CASING,
+    axes.annotate(
+        f"{length} mm", (start, 0.05), (0, 3), xycoords="axes fraction",
+        textcoords="offset points", ha="left", va="bottom", color="white", fontsize=7.5,
+        path_effects=_CASING,
     )  # fmt: skip

@@ -82,13 +82,17 @@ def _environment() -> Environment:
 
 
 def cells(table: Table) -> list[list[tuple[str, bool]]]:
-    """The cells of a table as text, and whether each is a number; decimals agree in a column."""
+    """The cells of a table as text, and whether each stands in a column of numbers.
+
+    Decimals agree within a column.
+    """
     columns = list(zip(*table.rows, strict=True))
     decimals = [_decimals(column) for column in columns]
+    numeric = [not any(isinstance(value, str) for value in column) for column in columns]
     return [
         [
-            (cell_text(value, places), isinstance(value, int | float))
-            for value, places in zip(row, decimals, strict=True)
+            (cell_text(value, places), number)
+            for value, places, number in zip(row, decimals, numeric, strict=True)
         ]
         for row in table.rows
     ]

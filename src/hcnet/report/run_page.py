@@ -1,0 +1,340 @@
+"""The report of one training run, gathered from the files in its folder."""
+
+import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hcnet.config import Config
+from hcnet.files import read_json
+from hcnet.kinetics.clustering import Clustering
+from hcnet.kinetics.codebook import Codebook
+from hcnet.kinetics.palette import class_colours
+from hcnet.kinetics.quality import Composition
+from hcnet.kinetics.figures import curves_figure, heterogeneity_figure, ratios_figure
+from hcnet.prepare.cache import CachedCase, stored_case
+from hcnet.report.charts import curve_panel, paired_dots_figure, training_curves_figure
+from hcnet.report.content import Picture, RunReport, Score, Section, Table, TissueClass
+from hcnet.report.panels import MapCase, MaskCase, map_panel, segmentation_panel
+from hcnet.training.folder import RunFolder, read_run_config
+from hcnet.training.label_maps import METRICS
+from hcnet.training.logbook import read_log
+from hcnet.training.stage_hipm import map_labels
+from hcnet.training.validate import RESULTS
+from hcnet.volumes.nifti import read_nifti
+from hcnet.volumes.volume import Volume
+
+PANEL_CASES = 6
+SCORES = (
+    ("dsc", "DSC"),
+    ("ppv", "PPV"),
+    ("sen", "SEN"),
+    ("asd_mm", "ASD (mm)"),
+    ("hd95_mm", "HD95 (mm)"),
+)
+
+
+def run_page(root: Path) -> RunReport:
+    """What is told of the run in `root`.
+
+    Raises:
+        InputError: a file is missing or damaged.
+    """
+    folder, config = RunFolder(root), read_run_config(root)
+    manifest, results = read_json(root / "manifest.json"), read_json(folder.validation / RESULTS)
+    keys = read_json(root / "cohort.json")
+    held = [stored_case(name, folder.cache / keys[name]) for name in manifest["validation"]]
+    codebook = Clustering.load(folder.kinetics).codebook
+    metrics = read_json(folder.kinetics / METRICS)
+    return RunReport(
+        title=root.resolve().name,
+        source=manifest["cohort"]["root"],
+        created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        summary=_summary(results),
+        cohort=_cohort(manifest),
+        stage1=_stage1(codebook, metrics, held, folder),
+        stage2=_stage2(results, held, folder, config),
+        stage3=_stage3(results, held, folder),
+        classes=_classes(codebook, metrics),
+        curve_label=f"relative enhancement, 0 to {codebook.grid_s[-1]:.0f} s",
+        warnings=_warnings(results),
+        settings=config.model_dump(mode="json", by_alias=True),
+        environment=manifest["environment"],
+    )
+
+
+def _summary(results: dict[str, Any]) -> Section:
+    scores = []
+    for name, table in results["networks"].items():
+        dsc = table["summary"]["dsc"]
+        detail = f"{_interval(dsc)}, {dsc['n']} held-out patients"
+        scores.append(Score(f"DSC, {name}", f"{dsc['mean']:.3f}", detail))
+    difference = results["dsc_difference"]
+    if difference:
+        d = difference["difference"]
+        scores.append(
+            Score(
+                "KIS-Net minus ResUNet",
+                f"{d['mean']:+.3f}",
+                f"{_interval(d)}, p = {difference['p_bootstrap']:.2g}",
+            )
+        )
+    return Section(scores=tuple(scores), tables=(_score_table(results),))
+
+
+def _score_table(results: dict[str, Any]) -> Table:
+    rows = []
+    for name, table in results["networks"].items():
+        cells = [
+            "–" if (e := table["summary"][metric])["mean"] is None
+            else f"{e['mean']:.3f} {_interval(e)}" + _undefined(e)
+            for metric, _ in SCORES
+        ]  # fmt: skip
+        found = table["detection"]
+        rows.append((name, *cells, f"{found['count']} of {found['total']}"))
+    return Table(
+        "Held-out patients",
+        ("Network", *(label for _, label in SCORES), "Found (DSC > 0.1)"),
+        tuple(rows),
+        "Mean with its 95% bootstrap interval over patients, on each exam's own grid, inside the "
+        "breast mask. The networks saw the same patches for the same number of steps; no weights "
+        "were picked by these scores.",
+    )
+
+
+def _interval(estimate: dict[str, Any]) -> str:
+    if estimate["low"] is None:
+        return "(no interval)"
+    return f"({estimate['low']:.3f} to {estimate['high']:.3f})"
+
+
+def _undefined(estimate: dict[str, Any]) -> str:
+    return f", {estimate['undefined']} undefined" if estimate["undefined"] else ""
+
+
+def _cohort(manifest: dict[str, Any]) -> Section:
+    train, held = manifest["train"], manifest["validation"]
+    return Section(
+        text=(
+            f"{len(train)} cases to learn from, {len(held)} held out, split by patient. "
+            f"Tumour masks: {manifest['cohort']['segmentation'] or 'none'}.",
+            f"Held out: {', '.join(held)}.",
+        )
+    )
+
+
+def _stage1(
+    codebook: Codebook, metrics: dict[str, Any], held: list[CachedCase], folder: RunFolder
+) -> Section:
+    case = _largest_tumour(held)
+    labels = np.load(folder.labels(case.name))
+    tumour = None if case.tumour is None else np.asarray(case.tumour)
+    pictures = [
+        Picture(
+            heterogeneity_figure(_image(case), labels, codebook.k, tumour),
+            f"Heterogeneity map of {case.name} (held out), from its contrast-enhanced phases.",
+            "A slice of the breast, and the same slice with the class of each voxel in colour.",
+        ),
+        Picture(
+            curves_figure(codebook),
+            "Mean curve of each class with its standard deviation; the share of voxels in brackets.",
+            "Line charts of the mean time-intensity curve of each class.",
+        ),
+    ]
+    ratios = metrics["validation"]["ratios"]
+    if any(ratios["tumour"]):
+        pictures.append(
+            Picture(
+                ratios_figure(_composition(metrics["validation"])),
+                "What tumour and the rest of the breast consist of (held-out patients).",
+                "Bar chart of the share of each class in tumour and non-tumour voxels.",
+            )
+        )
+    return Section(tables=(_quality_table(metrics),), pictures=tuple(pictures))
+
+
+def _quality_table(metrics: dict[str, Any]) -> Table:
+    rows = []
+    for split in ("train", "validation"):
+        for space, label in (
+            ("tic", "TIC space"),
+            ("latent", "latent"),
+            ("kmeans", "k-means, TIC"),
+        ):
+            q = metrics[split][space]
+            tvr = metrics[split]["tvr"] if space == "tic" else None
+            rows.append(
+                (
+                    f"{split}, {label}",
+                    *(q[key] for key in ("sse", "cpn", "spt", "dbn", "perplexity")),
+                    q["used"],
+                    f"{tvr['tumour']:.2f} / {tvr['rest']:.2f}" if tvr else None,
+                )
+            )
+    return Table(
+        "Clustering",
+        ("", "SSE", "CPN", "SPT", "DBN", "Perplexity", "Classes used", "TVR tumour / rest"),
+        tuple(rows),
+        "k-means is fitted anew to each split's own curves; it is the yardstick for SSE.",
+    )
+
+
+def _stage2(
+    results: dict[str, Any], held: list[CachedCase], folder: RunFolder, config: Config
+) -> Section:
+    maps = results["maps"]
+    cases = [
+        MapCase(
+            case.name,
+            _image(case),
+            _on_grid(case, np.load(folder.labels(case.name))),
+            _on_grid(case, _predicted_labels(case, folder)),
+            _on_grid(case, case.tumour) if case.tumour is not None else None,
+            f"mean IoU {maps['cases'][case.name]['mean_iou']:.2f}",
+        )
+        for case in held[:PANEL_CASES]
+    ]
+    curves = [*_loss_pictures(folder, "hipm", config)]
+    return Section(
+        scores=(
+            Score(
+                "mean accuracy",
+                f"{maps['mean_accuracy']:.3f}",
+                f"chance {1 / config.kinetics.k:.3f}",
+            ),
+            Score("mean IoU", f"{maps['mean_iou']:.3f}", f"{len(maps['cases'])} held-out cases"),
+        ),
+        pictures=(
+            Picture(
+                map_panel(cases, config.kinetics.k),
+                "True map (from the contrast-enhanced phases) and the map predicted from the "
+                "pre-contrast image alone, held-out patients.",
+                "Rows of patients: image, true map, predicted map.",
+            ),
+            *curves,
+        ),
+    )
+
+
+def _stage3(results: dict[str, Any], held: list[CachedCase], folder: RunFolder) -> Section:
+    scored = {
+        name: {row["name"]: row["dsc"] for row in table["cases"]}
+        for name, table in results["networks"].items()
+    }
+    first = next(iter(scored.values()))
+    cases = []
+    for case in [c for c in held if c.name in first][:PANEL_CASES]:
+        predictions = {
+            name: (_mask(case, folder, name), rows[case.name]) for name, rows in scored.items()
+        }
+        reference = _on_grid(case, case.tumour)
+        cases.append(MaskCase(case.name, _image(case), reference, predictions))
+    pictures = [
+        Picture(
+            segmentation_panel(cases),
+            "Reference and predicted outlines of held-out patients, with the DSC of the whole case.",
+            "Rows of patients: image, reference outline, predicted outlines.",
+        )
+    ]
+    if len(scored) == 2:
+        names = list(first)
+        (one, a), (other, b) = scored.items()
+        pictures.append(
+            Picture(
+                paired_dots_figure(
+                    names, [a[n] for n in names], [b[n] for n in names], (one, other)
+                ),
+                "DSC of each held-out patient with both networks.",
+                "Paired dots, one pair a patient.",
+            )
+        )
+    logs = {"KIS-Net": read_log(folder.kis), "ResUNet": read_log(folder.baseline)}
+    logs = {name: log for name, log in logs.items() if log}
+    pictures.append(
+        _curves(
+            [curve_panel("loss (Eq. 5)", "loss", logs, ["loss"]),
+             curve_panel("Dice term", "1 - Dice", logs, ["dice"])],
+            "Training of stage 3.",
+        )
+    )  # fmt: skip
+    return Section(tables=(_case_table(results),), pictures=tuple(pictures))
+
+
+def _case_table(results: dict[str, Any]) -> Table:
+    columns = ("dsc", "ppv", "sen", "asd_mm", "hd95_mm", "prediction_ml", "reference_ml")
+    rows = tuple(
+        (f"{row['name']}, {name}", *(float("nan") if row[c] is None else row[c] for c in columns))
+        for name, table in results["networks"].items()
+        for row in table["cases"]
+    )
+    heads = ("Case", *(label for _, label in SCORES), "Predicted (ml)", "Reference (ml)")
+    return Table("Every held-out case", heads, rows, folded=True)
+
+
+def _loss_pictures(folder: RunFolder, stage: str, config: Config) -> list[Picture]:
+    names = [f"fold{i}" for i in range(config.hipm.folds)] + ["final"]
+    logs = {name: read_log(folder.root / stage / name) for name in names}
+    panels = [
+        curve_panel("loss (Eq. 2)", "loss", logs, ["loss"]),
+        curve_panel("weighted cross-entropy", "WCE", logs, ["wce"]),
+    ]
+    return [_curves(panels, "Training of stage 2: the cross-fitting folds and the final network.")]
+
+
+def _curves(panels: list[Any], caption: str) -> Picture:
+    return Picture(training_curves_figure(panels), caption, "Line charts over training epochs.")
+
+
+def _classes(codebook: Codebook, metrics: dict[str, Any]) -> tuple[TissueClass, ...]:
+    ratios = metrics["validation"]["ratios"]
+    return tuple(
+        TissueClass(
+            code + 1,
+            colour,
+            tuple(codebook.enhancement[code].tolist()),
+            ratios["tumour"][code] if any(ratios["tumour"]) else None,
+            ratios["rest"][code],
+        )
+        for code, colour in enumerate(class_colours(codebook.k))
+    )
+
+
+def _warnings(results: dict[str, Any]) -> tuple[str, ...]:
+    cases = min(len(table["cases"]) for table in results["networks"].values())
+    if cases >= 30:
+        return ()
+    return (
+        f"Only {cases} held-out patients: differences below the width of the intervals "
+        "say nothing.",
+    )
+
+
+def _composition(metrics: dict[str, Any]) -> Composition:
+    """Ratios as a `Composition` to draw; shares in parts per million stand for counts."""
+    ratios = np.stack([metrics["ratios"]["rest"], metrics["ratios"]["tumour"]], axis=1)
+    composition = Composition(len(ratios))
+    composition.counts = np.rint(ratios * 1_000_000).astype(np.int64)
+    return composition
+
+
+def _largest_tumour(cases: list[CachedCase]) -> CachedCase:
+    return max(cases, key=lambda c: 0 if c.tumour is None else int(np.asarray(c.tumour).sum()))
+
+
+def _image(case: CachedCase) -> Volume:
+    return _on_grid(case, case.image)
+
+
+def _on_grid(case: CachedCase, array: Any) -> Volume:
+    return Volume(np.array(array), case.grid.affine)
+
+
+def _predicted_labels(case: CachedCase, folder: RunFolder) -> Any:
+    labels = map_labels(np.load(folder.maps(case.name), mmap_mode="r"))
+    return labels * (np.asarray(case.breast) > 0)
+
+
+def _mask(case: CachedCase, folder: RunFolder, network: str) -> Volume:
+    mask = read_nifti(folder.validation / network.lower() / f"{case.name}.nii.gz")
+    return _on_grid(case, case.frame.to_prepared(mask, "nearest"))

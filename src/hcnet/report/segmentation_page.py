@@ -1,0 +1,116 @@
+"""The report of one segmentation, gathered from the files that `hcnet segment` wrote."""
+
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from hcnet.files import read_json, write_aside
+from hcnet.inference.output import MANIFEST, SUMMARY
+from hcnet.kinetics.palette import class_colours
+from hcnet.report.content import Picture, Score, SegmentationReport, Table, TissueClass
+from hcnet.report.figures import mip_figure, preview_figure
+from hcnet.volumes.nifti import read_nifti
+
+
+def segmentation_page(folder: Path) -> SegmentationReport:
+    """What is told of the segmentation in `folder`.
+
+    Raises:
+        InputError: a file is missing or damaged.
+    """
+    summary, manifest = read_json(folder / SUMMARY), read_json(folder / MANIFEST)
+    foci = summary["components"]
+    warnings = list(summary["warnings"])
+    return SegmentationReport(
+        title=summary["case"],
+        source=manifest["input"]["location"],
+        created=manifest["started"],
+        scores=(
+            Score("tumour", f"{summary['tumour_ml']:.2f} ml", _foci_text(foci)),
+            Score("breast", f"{summary['breast_ml']:.0f} ml", "breast mask"),
+            Score(
+                "largest probability",
+                f"{summary['largest_probability']:.2f}",
+                f"threshold {summary['threshold']:.2f}",
+            ),
+        ),
+        pictures=_pictures(folder, len(summary["classes"])),
+        tables=_tables(foci),
+        classes=_classes(summary),
+        curve_label=summary["curve_label"],
+        warnings=tuple(warnings),
+        manifest=manifest,
+    )
+
+
+def write_preview(folder: Path) -> None:
+    """Write `preview.png` beside the results."""
+    summary = read_json(folder / SUMMARY)
+    with write_aside(folder / "preview.png") as aside:
+        _preview(folder, len(summary["classes"])).savefig(aside, dpi=130)
+
+
+def _preview(folder: Path, classes: int) -> Figure:
+    image, tumour, labels = (
+        read_nifti(folder / f"{name}.nii.gz") for name in ("pre", "tumour", "heterogeneity")
+    )
+    return preview_figure(image, tumour, labels, classes)
+
+
+def _pictures(folder: Path, classes: int) -> tuple[Picture, ...]:
+    tumour = read_nifti(folder / "tumour.nii.gz")
+    probability = read_nifti(folder / "tumour_probability.nii.gz")
+    return (
+        Picture(
+            _preview(folder, classes),
+            "Tumour outline on the pre-contrast image, and the predicted heterogeneity map.",
+            "Slices through the breast with the tumour outline and the heterogeneity map.",
+        ),
+        Picture(
+            mip_figure(
+                probability,
+                tumour,
+                title="Largest tumour probability along each axis",
+                grey=(0.0, 1.0),
+            ),
+            "Maximum intensity projections of the tumour probability with the outline of the mask.",
+            "Projections of the tumour probability along three axes.",
+        ),
+    )
+
+
+def _foci_text(foci: list[dict[str, Any]]) -> str:
+    return "no focus" if not foci else "1 focus" if len(foci) == 1 else f"{len(foci)} foci"
+
+
+def _tables(foci: list[dict[str, Any]]) -> tuple[Table, ...]:
+    if not foci:
+        return ()
+    rows = tuple(
+        (str(number), focus["volume_ml"], *focus["centroid_mm"])
+        for number, focus in enumerate(foci, start=1)
+    )
+    return (
+        Table(
+            "Foci",
+            ("Focus", "Volume (ml)", "R (mm)", "A (mm)", "S (mm)"),
+            rows,
+            "Centres of mass in scanner coordinates towards the patient's right, front and head.",
+            folded=len(rows) > 8,
+        ),
+    )
+
+
+def _classes(summary: dict[str, Any]) -> tuple[TissueClass, ...]:
+    classes = summary["classes"]
+    return tuple(
+        TissueClass(
+            entry["label"],
+            colour,
+            tuple(entry["curve"]),
+            entry["tumour_share"] if summary["tumour_ml"] > 0 else None,
+            entry["breast_share"],
+        )
+        for entry, colour in zip(classes, class_colours(len(classes)), strict=True)
+    )
