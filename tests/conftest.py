@@ -13,3 +13,22 @@ def shared_data() -> Path:
     if not SHARED.is_dir():
         pytest.skip("the real data (../shared/data) are not beside this checkout")
     return SHARED
+
+
+@pytest.fixture(scope="session")
+def tiny_cohort(tmp_path_factory):
+    """Six small phantoms as a `Cohort`; read only."""
+    from tiny import tiny_cohort
+
+    return tiny_cohort(tmp_path_factory.mktemp("cohort"))
+
+
+@pytest.fixture(scope="session")
+def tiny_run(tiny_cohort, tmp_path_factory):
+    """A finished run on `tiny_cohort`; read only. Its bundle is `tiny_run / "bundle"`."""
+    from hcnet.training.run import train_run
+    from tiny import tiny_config
+
+    out = tmp_path_factory.mktemp("runs") / "tiny"
+    train_run(tiny_cohort, tiny_config(), out)
+    return out

@@ -11,10 +11,17 @@ from hcnet.files import folder_aside, read_json, sha256_file, write_aside, write
 def test_a_failed_write_leaves_the_old_file(tmp_path):
     path = tmp_path / "deep" / "result.txt"
     write_text(path, "old")
-    with pytest.raises(RuntimeError), write_aside(path) as aside:
+    with write_aside(path) as aside:
         assert aside.suffix == ".txt"
-        aside.write_text("half")
-        raise RuntimeError
+        aside.write_text("old")
+
+    def fail():
+        with write_aside(path) as aside:
+            aside.write_text("half")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
     assert path.read_text() == "old"
     assert list(path.parent.iterdir()) == [path]
 
@@ -43,9 +50,14 @@ def test_sha256(tmp_path):
 
 def test_a_failed_folder_leaves_nothing(tmp_path):
     target = tmp_path / "out"
-    with pytest.raises(RuntimeError), folder_aside(target) as aside:
-        (aside / "a.txt").write_text("half")
-        raise RuntimeError
+
+    def fail():
+        with folder_aside(target) as aside:
+            (aside / "a.txt").write_text("half")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
     assert list(tmp_path.iterdir()) == []
 
 

@@ -6,9 +6,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hcnet.settings import AugmentSettings
 from hcnet.training.augment import Augment
 from hcnet.training.patches import Patches, PatchSource, cut_patch, patch_batches
-from hcnet.settings import AugmentSettings
 
 SHAPE = (10, 20, 30)
 

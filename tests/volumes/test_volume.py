@@ -27,9 +27,7 @@ def affine_of(permutation, signs, spacing=(1.5, 2.0, 3.0), turn=None, origin=(7.
 
 
 ALL_48 = [
-    (p, s)
-    for p in itertools.permutations(range(3))
-    for s in itertools.product((1, -1), repeat=3)
+    (p, s) for p in itertools.permutations(range(3)) for s in itertools.product((1, -1), repeat=3)
 ]
 
 

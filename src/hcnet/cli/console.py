@@ -1,7 +1,7 @@
 """What a person at a terminal sees: progress bars with an ETA, or plain lines in a log file."""
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sized
 from typing import TypeVar
 
 from rich.console import Console
@@ -23,11 +23,9 @@ console = Console(stderr=True)
 class ConsoleProgress:
     """A `hcnet.progress.Progress` on standard error; standard output stays for results."""
 
-    def track(
-        self, items: Iterable[T], description: str, total: int | None = None
-    ) -> Iterator[T]:
+    def track(self, items: Iterable[T], description: str, total: int | None = None) -> Iterator[T]:
         """Yield `items` under a bar, or with a line every 20 s where there is no terminal."""
-        if total is None and hasattr(items, "__len__"):
+        if total is None and isinstance(items, Sized):
             total = len(items)
         if console.is_terminal:
             yield from _bar(items, description, total)
@@ -60,8 +58,10 @@ def _lines(items: Iterable[T], description: str, total: int | None) -> Iterator[
         if now - shown < SECONDS_BETWEEN_LINES:
             continue
         shown = now
-        rest = f"/{total}, {_clock((now - started) / (done + 1) * (total - done - 1))} left"
-        console.print(f"{description}: {done + 1}{rest if total else ''}", highlight=False)
+        rest = ""
+        if total is not None:
+            rest = f"/{total}, {_clock((now - started) / (done + 1) * (total - done - 1))} left"
+        console.print(f"{description}: {done + 1}{rest}", highlight=False)
     console.print(f"{description}: done in {_clock(time.monotonic() - started)}", highlight=False)
 
 

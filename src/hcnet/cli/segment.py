@@ -41,8 +41,8 @@ def segment(
 
     from hcnet.cli.console import ConsoleProgress, console
     from hcnet.cohorts.open import open_case
-    from hcnet.inference.bundle import open_bundle
     from hcnet.files import folder_aside
+    from hcnet.inference.bundle import open_bundle
     from hcnet.inference.output import segment_to_folder
     from hcnet.report.write import write_report
 

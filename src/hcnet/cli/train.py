@@ -44,9 +44,11 @@ def train(
         console.print_json(settings.model_dump_json(by_alias=True))
         return
 
+    from hcnet.report.write import write_report
     from hcnet.training.run import train_run
 
     results = train_run(data, settings, out, baseline=baseline, progress=ConsoleProgress())
+    page = write_report(out)
     for line in results.lines():
         console.print(line, highlight=False)
-    console.print(f"bundle: {out / 'bundle'}\nreport: {out / 'report.html'}", highlight=False)
+    console.print(f"bundle: {out / 'bundle'}\nreport: {page}", highlight=False)

@@ -70,6 +70,7 @@ class EvaluationTable:
         detection: share of the cases with a lesion whose DSC is above 0.1.
         draws: bootstrap samples behind the intervals.
         seed: of the bootstrap.
+        patients: who each case belongs to; None where each is its own patient.
     """
 
     cases: tuple[CaseScores, ...]
@@ -77,6 +78,7 @@ class EvaluationTable:
     detection: Proportion
     draws: int
     seed: int
+    patients: tuple[Hashable, ...] | None = None
 
     def values(self, metric: str) -> NDArray[np.float64]:
         """(N,) values of one metric, in the order of `cases`."""
@@ -143,7 +145,8 @@ def tabulate(
         for metric in METRICS
     }
     detection = detection_rate([row.dsc for row in rows], [row.reference_ml > 0 for row in rows])
-    return EvaluationTable(rows, summary, detection, draws, seed)
+    owners = None if patients is None else tuple(patients)
+    return EvaluationTable(rows, summary, detection, draws, seed, owners)
 
 
 def evaluate_masks(
@@ -187,6 +190,7 @@ def compare(first: EvaluationTable, second: EvaluationTable, metric: str) -> Pai
     return paired_comparison(
         first.values(metric),
         [getattr(others[name], metric) for name in names],
+        first.patients,
         draws=first.draws,
         seed=first.seed,
     )

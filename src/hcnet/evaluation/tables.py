@@ -2,11 +2,14 @@
 
 import csv
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
-from hcnet.evaluation.evaluate import CaseScores, EvaluationTable
+from hcnet.errors import InputError
+from hcnet.evaluation.evaluate import CaseScores, EvaluationTable, tabulate
+from hcnet.evaluation.map_metrics import MapScores, MapTable
 from hcnet.evaluation.statistics import DETECTION_DSC, Estimate, Proportion
 from hcnet.files import write_aside, write_json
 
@@ -44,9 +47,52 @@ def as_json(table: EvaluationTable) -> dict[str, Any]:
             "summary": {name: asdict(estimate) for name, estimate in table.summary.items()},
             "detection": {"dsc_above": DETECTION_DSC, **asdict(table.detection)},
             "bootstrap": {"draws": table.draws, "seed": table.seed, "unit": "patient"},
+            "patients": None if table.patients is None else [str(p) for p in table.patients],
             "cases": [asdict(case) for case in table.cases],
         }
     )
+
+
+def from_json(value: Mapping[str, Any]) -> EvaluationTable:
+    """The table that `as_json` told; the summary is computed anew from the cases.
+
+    Raises:
+        InputError: a field is missing.
+    """
+    try:
+        cases = [
+            CaseScores(str(row["name"]), *(_number(row[name]) for name in COLUMNS[1:]))
+            for row in value["cases"]
+        ]
+        bootstrap, patients = value["bootstrap"], value["patients"]
+        return tabulate(cases, patients, draws=bootstrap["draws"], seed=bootstrap["seed"])
+    except (KeyError, TypeError) as error:
+        raise InputError(f"the stored scores cannot be used: {error!r}.") from error
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else float(value)
+
+
+def maps_as_json(table: MapTable) -> dict[str, Any]:
+    """Map scores as JSON values; undefined values are None."""
+    return _without_nan(
+        {
+            "confusion": table.confusion.tolist(),
+            "pooled": _map_row(table.pooled),
+            "cases": [{"name": name, **_map_row(scores)} for name, scores in table.cases],
+        }
+    )
+
+
+def _map_row(scores: MapScores) -> dict[str, Any]:
+    return {
+        "mean_accuracy": scores.mean_accuracy,
+        "mean_iou": scores.mean_iou,
+        "voxel_accuracy": scores.voxel_accuracy,
+        "absent": list(scores.absent),
+        "voxels": scores.voxels,
+    }
 
 
 def as_markdown(table: EvaluationTable) -> str:

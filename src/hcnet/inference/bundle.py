@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import torch
 from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
@@ -23,11 +22,11 @@ from hcnet.errors import BundleError
 from hcnet.files import write_aside, write_text
 from hcnet.kinetics.clustering import Clustering
 from hcnet.kinetics.codebook import Codebook
+from hcnet.nets.blocks import channels_last
 from hcnet.nets.registry import build_network
 from hcnet.prepare.settings import PrepareConfig
 from hcnet.settings import InferenceSettings, NetworkSettings, Patch, Settings
 
-SCHEMA = 1
 JSON = "bundle.json"
 LARGEST_FILE = 2 << 30
 
@@ -46,7 +45,7 @@ class StoredNetwork(Settings):
 class BundleInfo(Settings):
     """The content of `bundle.json`."""
 
-    schema_version: Literal[1] = SCHEMA
+    schema_version: Literal[1] = 1
     name: str
     hcnet_version: str
     created: str
@@ -107,8 +106,10 @@ def open_bundle(path: Path) -> Bundle:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         raise BundleError(f"{path}: {JSON} cannot be used: {where}: {first['msg']}.") from None
-    files = {name: _checked(path, read, name, sha256) for name, sha256 in info.clustering.items()}
-    return Bundle(path, info, Clustering.from_files(files))
+    files: dict[str, bytes] = {
+        name: _checked(path, read, name, sha256) for name, sha256 in info.clustering.items()
+    }
+    return Bundle(path, info, Clustering.from_files(files, str(path)))
 
 
 def write_bundle(
@@ -164,7 +165,7 @@ def _network(path: Path, read: Callable[[str], bytes], stored: StoredNetwork) ->
         raise BundleError(
             f"{path}: {stored.file} does not fit the network {stored.network.name}."
         ) from error
-    return model.eval().to(memory_format=torch.channels_last_3d)
+    return channels_last(model.eval())
 
 
 def _checked(path: Path, read: Callable[[str], bytes], name: str, sha256: str) -> bytes:

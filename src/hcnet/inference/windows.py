@@ -44,7 +44,7 @@ def predict(
             sw_device=fabric.device,
             device="cpu",
         )
-    return probabilities[0]  # type: ignore[index]  # one output, so a tensor
+    return probabilities[0]
 
 
 def map_model(hipm: nn.Module) -> Callable[[Tensor], Tensor]:

@@ -1,23 +1,27 @@
 """The report of one training run, gathered from the files in its folder."""
 
 import datetime
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from hcnet.config import Config
+from hcnet.evaluation.evaluate import EvaluationTable, compare
+from hcnet.evaluation.tables import from_json
 from hcnet.files import read_json
 from hcnet.kinetics.clustering import Clustering
 from hcnet.kinetics.codebook import Codebook
+from hcnet.kinetics.figures import curves_figure, heterogeneity_figure, ratios_figure
 from hcnet.kinetics.palette import class_colours
 from hcnet.kinetics.quality import Composition
-from hcnet.kinetics.figures import curves_figure, heterogeneity_figure, ratios_figure
 from hcnet.prepare.cache import CachedCase, stored_case
+from hcnet.report.blocks import cases_table, difference_score, estimate_score, summary_table
 from hcnet.report.charts import curve_panel, paired_dots_figure, training_curves_figure
 from hcnet.report.content import Picture, RunReport, Score, Section, Table, TissueClass
 from hcnet.report.panels import MapCase, MaskCase, map_panel, segmentation_panel
-from hcnet.training.folder import RunFolder, read_run_config
+from hcnet.training.folder import COHORT, RunFolder, read_run_config
 from hcnet.training.label_maps import METRICS
 from hcnet.training.logbook import read_log
 from hcnet.training.stage_hipm import map_labels
@@ -26,13 +30,6 @@ from hcnet.volumes.nifti import read_nifti
 from hcnet.volumes.volume import Volume
 
 PANEL_CASES = 6
-SCORES = (
-    ("dsc", "DSC"),
-    ("ppv", "PPV"),
-    ("sen", "SEN"),
-    ("asd_mm", "ASD (mm)"),
-    ("hd95_mm", "HD95 (mm)"),
-)
 
 
 def run_page(root: Path) -> RunReport:
@@ -43,7 +40,8 @@ def run_page(root: Path) -> RunReport:
     """
     folder, config = RunFolder(root), read_run_config(root)
     manifest, results = read_json(root / "manifest.json"), read_json(folder.validation / RESULTS)
-    keys = read_json(root / "cohort.json")
+    tables = {name: from_json(value) for name, value in results["networks"].items()}
+    keys = read_json(root / COHORT)
     held = [stored_case(name, folder.cache / keys[name]) for name in manifest["validation"]]
     codebook = Clustering.load(folder.kinetics).codebook
     metrics = read_json(folder.kinetics / METRICS)
@@ -51,66 +49,24 @@ def run_page(root: Path) -> RunReport:
         title=root.resolve().name,
         source=manifest["cohort"]["root"],
         created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        summary=_summary(results),
+        summary=_summary(tables),
         cohort=_cohort(manifest),
         stage1=_stage1(codebook, metrics, held, folder),
         stage2=_stage2(results, held, folder, config),
-        stage3=_stage3(results, held, folder),
+        stage3=_stage3(tables, held, folder),
         classes=_classes(codebook, metrics),
         curve_label=f"relative enhancement, 0 to {codebook.grid_s[-1]:.0f} s",
-        warnings=_warnings(results),
         settings=config.model_dump(mode="json", by_alias=True),
         environment=manifest["environment"],
     )
 
 
-def _summary(results: dict[str, Any]) -> Section:
-    scores = []
-    for name, table in results["networks"].items():
-        dsc = table["summary"]["dsc"]
-        detail = f"{_interval(dsc)}, {dsc['n']} held-out patients"
-        scores.append(Score(f"DSC, {name}", f"{dsc['mean']:.3f}", detail))
-    difference = results["dsc_difference"]
-    if difference:
-        d = difference["difference"]
-        scores.append(
-            Score(
-                "KIS-Net minus ResUNet",
-                f"{d['mean']:+.3f}",
-                f"{_interval(d)}, p = {difference['p_bootstrap']:.2g}",
-            )
-        )
-    return Section(scores=tuple(scores), tables=(_score_table(results),))
-
-
-def _score_table(results: dict[str, Any]) -> Table:
-    rows = []
-    for name, table in results["networks"].items():
-        cells = [
-            "–" if (e := table["summary"][metric])["mean"] is None
-            else f"{e['mean']:.3f} {_interval(e)}" + _undefined(e)
-            for metric, _ in SCORES
-        ]  # fmt: skip
-        found = table["detection"]
-        rows.append((name, *cells, f"{found['count']} of {found['total']}"))
-    return Table(
-        "Held-out patients",
-        ("Network", *(label for _, label in SCORES), "Found (DSC > 0.1)"),
-        tuple(rows),
-        "Mean with its 95% bootstrap interval over patients, on each exam's own grid, inside the "
-        "breast mask. The networks saw the same patches for the same number of steps; no weights "
-        "were picked by these scores.",
-    )
-
-
-def _interval(estimate: dict[str, Any]) -> str:
-    if estimate["low"] is None:
-        return "(no interval)"
-    return f"({estimate['low']:.3f} to {estimate['high']:.3f})"
-
-
-def _undefined(estimate: dict[str, Any]) -> str:
-    return f", {estimate['undefined']} undefined" if estimate["undefined"] else ""
+def _summary(tables: Mapping[str, EvaluationTable]) -> Section:
+    scores = [estimate_score(f"DSC, {name}", t.summary["dsc"]) for name, t in tables.items()]
+    if len(tables) == 2:
+        (one, first), (other, second) = tables.items()
+        scores.append(difference_score(f"{one} minus {other}", compare(first, second, "dsc")))
+    return Section(scores=tuple(scores), tables=(summary_table(dict(tables), "Held-out patients"),))
 
 
 def _cohort(manifest: dict[str, Any]) -> Section:
@@ -138,7 +94,7 @@ def _stage1(
         ),
         Picture(
             curves_figure(codebook),
-            "Mean curve of each class with its standard deviation; the share of voxels in brackets.",
+            "Mean curve of each class with its standard deviation, and its share of voxels.",
             "Line charts of the mean time-intensity curve of each class.",
         ),
     ]
@@ -184,6 +140,7 @@ def _stage2(
     results: dict[str, Any], held: list[CachedCase], folder: RunFolder, config: Config
 ) -> Section:
     maps = results["maps"]
+    ious = {row["name"]: row["mean_iou"] for row in maps["cases"]}
     cases = [
         MapCase(
             case.name,
@@ -191,19 +148,15 @@ def _stage2(
             _on_grid(case, np.load(folder.labels(case.name))),
             _on_grid(case, _predicted_labels(case, folder)),
             _on_grid(case, case.tumour) if case.tumour is not None else None,
-            f"mean IoU {maps['cases'][case.name]['mean_iou']:.2f}",
+            f"mean IoU {ious[case.name]:.2f}",
         )
         for case in held[:PANEL_CASES]
     ]
-    curves = [*_loss_pictures(folder, "hipm", config)]
+    pooled, chance = maps["pooled"], 1 / config.kinetics.k
     return Section(
         scores=(
-            Score(
-                "mean accuracy",
-                f"{maps['mean_accuracy']:.3f}",
-                f"chance {1 / config.kinetics.k:.3f}",
-            ),
-            Score("mean IoU", f"{maps['mean_iou']:.3f}", f"{len(maps['cases'])} held-out cases"),
+            Score("mean accuracy", f"{pooled['mean_accuracy']:.3f}", f"chance {chance:.3f}"),
+            Score("mean IoU", f"{pooled['mean_iou']:.3f}", f"{len(ious)} held-out cases, pooled"),
         ),
         pictures=(
             Picture(
@@ -212,64 +165,49 @@ def _stage2(
                 "pre-contrast image alone, held-out patients.",
                 "Rows of patients: image, true map, predicted map.",
             ),
-            *curves,
+            *_loss_pictures(folder, "hipm", config),
         ),
     )
 
 
-def _stage3(results: dict[str, Any], held: list[CachedCase], folder: RunFolder) -> Section:
-    scored = {
-        name: {row["name"]: row["dsc"] for row in table["cases"]}
-        for name, table in results["networks"].items()
-    }
-    first = next(iter(scored.values()))
-    cases = []
-    for case in [c for c in held if c.name in first][:PANEL_CASES]:
-        predictions = {
-            name: (_mask(case, folder, name), rows[case.name]) for name, rows in scored.items()
-        }
-        reference = _on_grid(case, case.tumour)
-        cases.append(MaskCase(case.name, _image(case), reference, predictions))
+def _stage3(
+    tables: Mapping[str, EvaluationTable], held: list[CachedCase], folder: RunFolder
+) -> Section:
+    scored = {name: {row.name: row.dsc for row in t.cases} for name, t in tables.items()}
+    names = list(next(iter(scored.values())))
+    cases = [
+        MaskCase(
+            case.name,
+            _image(case),
+            _on_grid(case, case.tumour),
+            {name: (_mask(case, folder, name), rows[case.name]) for name, rows in scored.items()},
+            _on_grid(case, case.breast),
+        )
+        for case in [c for c in held if c.name in names][:PANEL_CASES]
+    ]
     pictures = [
         Picture(
             segmentation_panel(cases),
-            "Reference and predicted outlines of held-out patients, with the DSC of the whole case.",
+            "Reference and predicted outlines of held-out patients, with the DSC of each case.",
             "Rows of patients: image, reference outline, predicted outlines.",
         )
     ]
     if len(scored) == 2:
-        names = list(first)
         (one, a), (other, b) = scored.items()
+        dots = paired_dots_figure(names, [a[n] for n in names], [b[n] for n in names], (one, other))
         pictures.append(
-            Picture(
-                paired_dots_figure(
-                    names, [a[n] for n in names], [b[n] for n in names], (one, other)
-                ),
-                "DSC of each held-out patient with both networks.",
-                "Paired dots, one pair a patient.",
-            )
+            Picture(dots, "DSC of each held-out patient with both networks.", "Paired dots.")
         )
     logs = {"KIS-Net": read_log(folder.kis), "ResUNet": read_log(folder.baseline)}
     logs = {name: log for name, log in logs.items() if log}
-    pictures.append(
-        _curves(
-            [curve_panel("loss (Eq. 5)", "loss", logs, ["loss"]),
-             curve_panel("Dice term", "1 - Dice", logs, ["dice"])],
-            "Training of stage 3.",
-        )
-    )  # fmt: skip
-    return Section(tables=(_case_table(results),), pictures=tuple(pictures))
-
-
-def _case_table(results: dict[str, Any]) -> Table:
-    columns = ("dsc", "ppv", "sen", "asd_mm", "hd95_mm", "prediction_ml", "reference_ml")
-    rows = tuple(
-        (f"{row['name']}, {name}", *(float("nan") if row[c] is None else row[c] for c in columns))
-        for name, table in results["networks"].items()
-        for row in table["cases"]
+    panels = [
+        curve_panel("loss (Eq. 5)", "loss", logs, ["loss"]),
+        curve_panel("Dice term", "1 - Dice", logs, ["dice"]),
+    ]
+    return Section(
+        tables=tuple(cases_table(t, f"Every held-out case: {name}") for name, t in tables.items()),
+        pictures=(*pictures, _curves(panels, "Training of stage 3.")),
     )
-    heads = ("Case", *(label for _, label in SCORES), "Predicted (ml)", "Reference (ml)")
-    return Table("Every held-out case", heads, rows, folded=True)
 
 
 def _loss_pictures(folder: RunFolder, stage: str, config: Config) -> list[Picture]:
@@ -297,16 +235,6 @@ def _classes(codebook: Codebook, metrics: dict[str, Any]) -> tuple[TissueClass, 
             ratios["rest"][code],
         )
         for code, colour in enumerate(class_colours(codebook.k))
-    )
-
-
-def _warnings(results: dict[str, Any]) -> tuple[str, ...]:
-    cases = min(len(table["cases"]) for table in results["networks"].values())
-    if cases >= 30:
-        return ()
-    return (
-        f"Only {cases} held-out patients: differences below the width of the intervals "
-        "say nothing.",
     )
 
 

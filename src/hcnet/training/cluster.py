@@ -62,7 +62,9 @@ def cluster_to_folder(
     source = CurveSource.of(prepared)
     clustering = fitted
     if clustering is None:
-        clustering = fit_clustering([source], config.kinetics, config.seed, folder / "fit", progress)
+        clustering = fit_clustering(
+            [source], config.kinetics, config.seed, folder / "fit", progress
+        )
     labels = clustering.map_case(source.phases, source.breast, source.clock)
     report = judge_clustering(clustering, [source], config.kinetics, config.seed, progress)
 

@@ -1,14 +1,14 @@
 """The folder of a run: one place that knows what lies where.
 
-    RUN/config.json              all settings, resolved
-    RUN/manifest.json            versions, cohort, split
-    RUN/kinetics/                stage 1: model, codebook, metrics, labels/CASE.npy
-    RUN/hipm/fold0/, .../final/  stage 2: one folder a training
-    RUN/hipm/maps/CASE.npy       class probabilities (K+1, X, Y, Z) float16
-    RUN/kis/, RUN/baseline/      stage 3 and the plain ResUNet beside it
-    RUN/validation/              masks and metrics of the held-out patients
-    RUN/bundle/                  what `hcnet segment` needs
-    RUN/report.html
+RUN/config.json              all settings, resolved
+RUN/manifest.json            versions, cohort, split
+RUN/kinetics/                stage 1: model, codebook, metrics, labels/CASE.npy
+RUN/hipm/fold0/, .../final/  stage 2: one folder a training
+RUN/hipm/maps/CASE.npy       class probabilities (K+1, X, Y, Z) float16
+RUN/kis/, RUN/baseline/      stage 3 and the plain ResUNet beside it
+RUN/validation/              masks and metrics of the held-out patients
+RUN/bundle/                  what `hcnet segment` needs
+RUN/report.html
 """
 
 from dataclasses import dataclass
@@ -21,6 +21,8 @@ from numpy.typing import NDArray
 from hcnet.config import Config, config_from
 from hcnet.errors import ConfigError, InputError
 from hcnet.files import read_json, write_aside, write_json
+
+COHORT = "cohort.json"
 
 
 @dataclass(frozen=True)
@@ -64,11 +66,6 @@ class RunFolder:
         """Prepared cases."""
         return self.root / "cache"
 
-    @property
-    def report(self) -> Path:
-        """The page to look at."""
-        return self.root / "report.html"
-
     def labels(self, case: str) -> Path:
         """Heterogeneity map of a case from its DCE phases, (X, Y, Z) uint8."""
         return self.kinetics / "labels" / f"{case}.npy"
@@ -78,34 +75,46 @@ class RunFolder:
         return self.hipm / "maps" / f"{case}.npy"
 
 
-def open_run(root: Path, config: Config, cohort: dict[str, Any]) -> RunFolder:
+def open_run(root: Path, config: Config) -> RunFolder:
     """Start a run's folder, or take up one that was interrupted.
 
     Args:
         root: the folder.
         config: settings; a run is taken up only with the settings it was started with.
-        cohort: identity of the cohort: case names and content keys.
 
     Raises:
-        ConfigError: the folder holds a run with other settings or other cases.
+        ConfigError: the folder holds a run with other settings.
         InputError: the folder holds something else.
     """
-    folder = RunFolder(root)
     if root.exists() and not root.is_dir():
         raise InputError(f"{root}: is a file; give a folder for the run.")
-    record, facts = root / "config.json", root / "cohort.json"
+    record = root / "config.json"
     settings = config.model_dump(mode="json", by_alias=True)
     if record.exists():
         if read_json(record) != settings:
             raise ConfigError(f"{root}: holds a run with other settings; give another folder.")
-        if read_json(facts) != cohort:
-            raise ConfigError(f"{root}: holds a run on other cases; give another folder.")
-        return folder
-    if root.is_dir() and any(p.name != "cache" for p in root.iterdir()):
+    elif root.is_dir() and any(root.iterdir()):
         raise InputError(f"{root}: is not empty and not a run; give another folder.")
-    write_json(facts, cohort)
-    write_json(record, settings)
-    return folder
+    else:
+        write_json(record, settings)
+    return RunFolder(root)
+
+
+def same_cases(folder: RunFolder, keys: dict[str, str]) -> None:
+    """Note which cases a run is on, or check that they are still the same.
+
+    Args:
+        folder: the run.
+        keys: content key of each case by name.
+
+    Raises:
+        ConfigError: the run was started on other cases, or their files have changed since.
+    """
+    record = folder.root / COHORT
+    if not record.exists():
+        write_json(record, keys)
+    elif read_json(record) != keys:
+        raise ConfigError(f"{folder.root}: holds a run on other cases; give another folder.")
 
 
 def read_run_config(root: Path) -> Config:

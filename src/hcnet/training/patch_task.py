@@ -7,10 +7,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from hcnet.nets.blocks import channels_last
+from hcnet.settings import AugmentSettings, StageSettings
 from hcnet.training.augment import Augment
 from hcnet.training.loop import cosine
 from hcnet.training.patches import Patches, PatchSource, patch_batches
-from hcnet.settings import AugmentSettings, StageSettings
 
 LossFunction = Callable[[nn.Module, dict[str, Tensor]], dict[str, Tensor]]
 Validation = Callable[[nn.Module], dict[str, float]]
@@ -47,7 +48,7 @@ class PatchTask:
         workers: int,
     ) -> None:
         self.name = name
-        self.model = model.to(memory_format=torch.channels_last_3d)
+        self.model = channels_last(model)
         self.settings = settings
         self.epochs = settings.epochs
         self.weight_decay = settings.weight_decay

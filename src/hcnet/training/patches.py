@@ -113,8 +113,8 @@ def cut_patch(array: NDArray[Any], centre: NDArray[np.int64], patch: Patch) -> N
         last.append(min(start + p, n))
         short = max(p - n, 0)
         pads.append((short // 2, short - short // 2))
-    window = tuple(slice(a, b) for a, b in zip(first, last, strict=True))
-    piece = np.array(array[(..., *window)])
+    x, y, z = (slice(a, b) for a, b in zip(first, last, strict=True))
+    piece = np.array(array[..., x, y, z])
     piece = piece.reshape(-1, *piece.shape[-3:])
     return np.pad(piece, pads, mode="edge") if any(sum(p) for p in pads) else piece
 

@@ -5,7 +5,6 @@ goes on where it stopped.
 """
 
 import datetime
-import logging
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -21,14 +20,12 @@ from hcnet.inference.bundle import write_bundle
 from hcnet.prepare.cache import CachedCase, prepared_cases
 from hcnet.progress import SILENT, Progress
 from hcnet.runtime import best_precision, environment, make_fabric
-from hcnet.training.folder import RunFolder, open_run
-from hcnet.training.split import folds_of, split_patients
-from hcnet.training.stage_hipm import score_maps, train_hipm, write_maps
+from hcnet.training.folder import open_run, same_cases
 from hcnet.training.label_maps import run_kinetics
-from hcnet.training.stage_kis import baseline_network, stage3_channels, train_kis
+from hcnet.training.split import folds_of, patient_of, split_patients
+from hcnet.training.stage_hipm import score_maps, train_hipm, write_maps
+from hcnet.training.stage_kis import stage3_channels, train_kis
 from hcnet.training.validate import Results, validate
-
-logger = logging.getLogger(__name__)
 
 
 def train_run(
@@ -58,9 +55,9 @@ def train_run(
     _check(cohort)
     precision = best_precision() if config.precision == "auto" else config.precision
     fabric = make_fabric(precision)
-    cache = out / "cache"
-    cases = prepared_cases(cohort.cases, config.prepare, cache, progress)
-    folder = open_run(out, config, {case.name: case.folder.name for case in cases})
+    folder = open_run(out, config)
+    cases = prepared_cases(cohort.cases, config.prepare, folder.cache, progress)
+    same_cases(folder, {case.name: case.folder.name for case in cases})
     by_name = {case.name: case for case in cases}
     train, held_out = split_patients(cohort.cases, config.validation_share, config.seed)
     learn, hold = _named(train, by_name), _named(held_out, by_name)
@@ -100,7 +97,10 @@ def train_run(
             masked, judged, folder, config, fabric, progress, with_maps=False
         )
     references = {case.name: case.tumour for case in held_out if case.tumour is not None}
-    results = validate(networks, judged, references, maps, folder, config, fabric, progress)
+    patients = {case.name: patient_of(case) for case in held_out}
+    results = validate(
+        networks, judged, references, patients, maps, folder, config, fabric, progress
+    )
 
     if not (folder.bundle / BUNDLE_JSON).exists():
         write_bundle(

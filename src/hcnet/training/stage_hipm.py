@@ -56,9 +56,7 @@ def train_hipm(
     weights = inverse_frequency_weights(class_frequencies(labels, classes))
 
     def loss(model: nn.Module, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        return heterogeneity_loss(
-            model(batch["image"]), batch["labels"], weights.to(fabric.device)
-        )
+        return heterogeneity_loss(model(batch["image"]), batch["labels"], weights.to(fabric.device))
 
     def validate(model: nn.Module) -> dict[str, float]:
         scores = score_maps(model, held_out, folder, config, fabric).pooled

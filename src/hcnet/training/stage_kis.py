@@ -16,12 +16,12 @@ from hcnet.inference.segment import as_map_input, predict_tumour
 from hcnet.nets.registry import build_network
 from hcnet.prepare.cache import CachedCase
 from hcnet.progress import SILENT, Progress
+from hcnet.settings import NetworkSettings
 from hcnet.training.folder import RunFolder
 from hcnet.training.loop import fit
 from hcnet.training.losses import segmentation_loss
 from hcnet.training.patch_task import PatchTask
 from hcnet.training.patches import PatchSource
-from hcnet.settings import NetworkSettings
 
 
 def baseline_network(config: Config) -> NetworkSettings:

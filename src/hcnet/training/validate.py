@@ -1,7 +1,7 @@
 """Scores of held-out patients, on each exam's own grid, for KIS-Net and the baseline alike."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from hcnet.config import Config
 from hcnet.evaluation.evaluate import EvaluationTable, compare, read_mask, score_case, tabulate
 from hcnet.evaluation.map_metrics import MapTable
 from hcnet.evaluation.statistics import PairedComparison
-from hcnet.evaluation.tables import as_json, interval_text, write_csv
+from hcnet.evaluation.tables import as_json, interval_text, maps_as_json, write_csv
 from hcnet.files import write_json
 from hcnet.inference.segment import tumour_mask
 from hcnet.prepare.cache import CachedCase
@@ -56,26 +56,15 @@ class Results:
             d = self.difference.difference
             found.append(
                 f"KIS-Net minus ResUNet: DSC {d.mean:+.3f} ({d.level:.0%} {d.low:+.3f} to "
-                f"{d.high:+.3f}), p {self.difference.p_bootstrap:.3g}"
+                f"{d.high:+.3f}), Wilcoxon p {self.difference.p_wilcoxon:.3g}"
             )
         return found
 
     def as_json(self) -> dict[str, Any]:
         """All numbers as JSON values."""
-        maps = self.maps.pooled
         return {
             "networks": {name: as_json(table) for name, table in self.tables.items()},
-            "dsc_difference": asdict(self.difference) if self.difference else None,
-            "maps": {
-                "mean_accuracy": maps.mean_accuracy,
-                "mean_iou": maps.mean_iou,
-                "voxel_accuracy": maps.voxel_accuracy,
-                "absent_classes": list(maps.absent),
-                "cases": {
-                    name: {"mean_accuracy": s.mean_accuracy, "mean_iou": s.mean_iou}
-                    for name, s in self.maps.cases
-                },
-            },
+            "maps": maps_as_json(self.maps),
         }
 
 
@@ -83,6 +72,7 @@ def validate(
     networks: Mapping[str, nn.Module],
     cases: Sequence[CachedCase],
     references: Mapping[str, VolumeSource],
+    patients: Mapping[str, str],
     maps: MapTable,
     folder: RunFolder,
     config: Config,
@@ -95,6 +85,7 @@ def validate(
         networks: KIS-Net and, where trained, ResUNet.
         cases: held-out cases with a reference mask and maps in `folder`.
         references: the reference mask of each case, on its own grid.
+        patients: who each case belongs to.
         maps: scores of HIPM on the same patients.
         folder: the run.
         config: settings.
@@ -117,22 +108,11 @@ def validate(
             rows.append(
                 score_case(case.name, predicted, reference.data.astype(bool), reference.grid)
             )
-        tables[name] = tabulate(rows, seed=config.seed)
+        tables[name] = tabulate(rows, [patients[row.name] for row in rows], seed=config.seed)
         write_csv(tables[name], folder.validation / f"{name.lower()}.csv")
     difference = None
     if len(tables) == 2:
         difference = compare(tables["KIS-Net"], tables["ResUNet"], "dsc")
     results = Results(tables, difference, maps)
-    write_json(folder.validation / RESULTS, without_nan(results.as_json()))
+    write_json(folder.validation / RESULTS, results.as_json())
     return results
-
-
-def without_nan(value: Any) -> Any:
-    """NaN has no JSON; undefined numbers become null."""
-    if isinstance(value, float) and not np.isfinite(value):
-        return None
-    if isinstance(value, dict):
-        return {key: without_nan(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [without_nan(item) for item in value]
-    return value

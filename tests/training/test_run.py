@@ -1,0 +1,117 @@
+"""A run: its products, resuming, and what no stage may have seen."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from hcnet.cohorts.cohort import read_cohort, write_case
+from hcnet.errors import ConfigError, InputError
+from hcnet.training import run as run_module
+from hcnet.training.folder import RunFolder, open_run, read_run_config
+from hcnet.training.logbook import read_log
+from hcnet.training.run import train_run
+from hcnet.volumes.volume import Volume
+from tiny import tiny_config
+
+
+def test_products(tiny_run, tiny_cohort):
+    folder = RunFolder(tiny_run)
+    manifest = json.loads((tiny_run / "manifest.json").read_text())
+    assert len(manifest["train"]) == 5
+    assert len(manifest["validation"]) == 1
+    for case in tiny_cohort.cases:
+        labels = np.load(folder.labels(case.name))
+        maps = np.load(folder.maps(case.name))
+        assert labels.max() <= 3
+        assert maps.shape == (4, *labels.shape)
+        np.testing.assert_allclose(maps.astype(np.float32).sum(0), 1, atol=0.01)
+    results = json.loads((folder.validation / "results.json").read_text())
+    assert set(results["networks"]) == {"KIS-Net", "ResUNet"}
+    assert 0 <= results["networks"]["KIS-Net"]["summary"]["dsc"]["mean"] <= 1
+    assert (folder.bundle / "bundle.json").is_file()
+    assert len(read_log(folder.kis)) == 2
+    assert read_run_config(tiny_run) == tiny_config()
+
+
+def test_a_finished_run_is_not_trained_again(tiny_run, tiny_cohort, tmp_path, monkeypatch):
+    copy = tmp_path / "tiny"
+    shutil.copytree(tiny_run, copy)
+    before = (copy / "validation" / "results.json").read_bytes()
+    monkeypatch.setattr("hcnet.training.loop.save_model", None)  # training would call it
+    train_run(tiny_cohort, tiny_config(), copy)
+    assert (copy / "validation" / "results.json").read_bytes() == before
+
+
+def test_the_same_seed_gives_the_same_run(tiny_run, tiny_cohort, tmp_path):
+    train_run(tiny_cohort, tiny_config(), tmp_path / "again", baseline=False)
+    first, second = RunFolder(tiny_run), RunFolder(tmp_path / "again")
+    for name in ("hipm.safetensors", "kis.safetensors", "vqvae.safetensors", "codebook.json"):
+        assert (first.bundle / name).read_bytes() == (second.bundle / name).read_bytes()
+
+
+def test_maps_of_training_cases_come_from_networks_that_have_not_seen_them(
+    tiny_cohort, tmp_path, monkeypatch
+):
+    trained_on, mapped_by, models = {}, {}, {}
+    train, write = run_module.train_hipm, run_module.write_maps
+
+    def noting_train(cases, held_out, name, *rest):
+        model = train(cases, held_out, name, *rest)
+        trained_on[name] = {case.name for case in cases}
+        models[id(model)] = name, model  # keeping the model keeps its id its own
+        return model
+
+    def noting_write(model, cases, *rest):
+        mapped_by.update({case.name: models[id(model)][0] for case in cases})
+        write(model, cases, *rest)
+
+    monkeypatch.setattr(run_module, "train_hipm", noting_train)
+    monkeypatch.setattr(run_module, "write_maps", noting_write)
+    train_run(tiny_cohort, tiny_config(), tmp_path / "run", baseline=False)
+    assert len(mapped_by) == 6
+    for case, network in mapped_by.items():
+        assert case not in trained_on[network]
+
+
+def test_stage_1_does_not_see_the_tumour_mask(tiny_run, tiny_cohort, tmp_path):
+    root = tmp_path / "cohort"
+    shutil.copytree(tiny_cohort.root, root)
+    for path in (root / "segmentations").rglob("*.nii.gz"):
+        path.unlink()
+    with pytest.raises(InputError, match="no training case has a tumour mask"):
+        train_run(read_cohort(root), tiny_config(), tmp_path / "run")
+    # With masks moved to another place in the breast, the labels stay what they were.
+    for case in tiny_cohort.cases:
+        pre = case.pre.load()
+        mask = np.zeros(pre.shape, np.uint8)
+        mask[20:24, 20:24, 20:24] = 1
+        write_case(root, case.name, [pre, *(p.load() for p in case.phases[1:])],
+                   tumour=Volume(mask, pre.affine), times_s=case.times_s,
+                   times_from=case.times_from, segmentation="truth")  # fmt: skip
+    train_run(read_cohort(root), tiny_config(), tmp_path / "run", baseline=False)
+    for case in tiny_cohort.cases:
+        ours = np.load(RunFolder(tmp_path / "run").labels(case.name))
+        np.testing.assert_array_equal(ours, np.load(RunFolder(tiny_run).labels(case.name)))
+
+
+def test_another_run_in_the_folder_is_refused(tiny_run, tiny_cohort):
+    with pytest.raises(ConfigError, match="other settings"):
+        train_run(tiny_cohort, tiny_config("seed=5"), tiny_run)
+
+
+def test_a_folder_with_other_things_is_refused(tmp_path):
+    (tmp_path / "thesis.txt").write_text("mine")
+    with pytest.raises(InputError, match="not empty and not a run"):
+        open_run(tmp_path, tiny_config())
+    with pytest.raises(InputError, match="is a file"):
+        open_run(tmp_path / "thesis.txt", tiny_config())
+
+
+def test_a_case_of_one_phase_is_refused(tiny_cohort, tmp_path):
+    root = tmp_path / "cohort"
+    write_case(root, "single", [tiny_cohort.cases[0].pre.load()])
+    with pytest.raises(InputError, match="SINGLE has a single phase"):
+        train_run(read_cohort(root), tiny_config(), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
