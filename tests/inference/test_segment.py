@@ -44,7 +44,9 @@ def test_files_lie_on_the_input_grid(tiny_cohort, bundle, tmp_path):
     np.testing.assert_array_equal(labels > 0, breast)
     shares = nib.load(tmp_path / "class_probabilities.nii.gz").get_fdata()
     assert shares.shape == (*pre.shape, 3)
-    np.testing.assert_array_equal(shares.argmax(-1)[labels > 2], 2)
+    chosen = np.take_along_axis(shares, labels[..., None].astype(int) - 1, -1)[..., 0]
+    # Shares are stored in steps of 1/255, so near ties may look alike.
+    assert (shares.max(-1) - chosen)[breast].max() <= 1.01 / 255
     assert summary["tumour_ml"] == pytest.approx(tumour.sum() * pre.grid.voxel_ml)
     assert sum(c["volume_ml"] for c in summary["components"]) == pytest.approx(summary["tumour_ml"])
     assert sum(c["tumour_share"] for c in summary["classes"]) == pytest.approx(1)

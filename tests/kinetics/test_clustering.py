@@ -17,8 +17,8 @@ from hcnet.kinetics.vqvae import clustering_losses, tend_codebook
 CLOCK = np.array([0.0, 90, 180, 270, 360])
 SHAPES = np.array(
     [
-        [1, 1.0, 1.0, 1.3, 1.9],  # delayed
         [1, 0.9, 0.8, 0.7, 0.6],  # losing signal
+        [1, 1.0, 1.0, 1.3, 1.9],  # delayed
         [1, 1.4, 1.8, 2.2, 2.6],  # persistent
         [1, 2.6, 1.9, 1.4, 1.1],  # wash-out
     ]

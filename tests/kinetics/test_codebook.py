@@ -22,17 +22,17 @@ def codebook():
 def test_key_of_known_curves():
     washout, plateau, persistent, flat = [0, 1.5, 1.2, 1], [0, 1, 1, 1], [0, 0.3, 0.6, 0.9], [0] * 4
     key = kinetic_key(np.array([washout, plateau, persistent, flat]))
-    np.testing.assert_allclose(key, [5.0, 3.0, 1.5, 0.0])
+    np.testing.assert_allclose(key, [5.0, 3.0, 2.1, 0.0])
     # Two points: the only enhancement is early and late at once.
     np.testing.assert_allclose(kinetic_key(np.array([[0, 0.8]])), [2.4])
     np.testing.assert_allclose(kinetic_key(np.array([[0, 0.8, 0.5]])), [2.7])
 
 
 def test_key_orders_curve_types_and_delayed_uptake_above_none():
-    none, delayed, persistent, plateau, washout = (
-        [0, 0, 0], [0, 0.1, 0.9], [0, 0.5, 0.9], [0, 0.9, 0.9], [0, 0.9, 0.5]
+    losing, none, delayed, persistent, plateau, washout = (
+        [0, -0.1, -0.4], [0, 0, 0], [0, 0.1, 0.9], [0, 0.5, 0.9], [0, 0.9, 0.9], [0, 0.9, 0.5]
     )  # fmt: skip
-    key = kinetic_key(np.array([none, delayed, persistent, plateau, washout]))
+    key = kinetic_key(np.array([losing, none, delayed, persistent, plateau, washout]))
     assert (np.diff(key) > 0).all()
 
 

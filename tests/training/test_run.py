@@ -81,7 +81,7 @@ def test_stage_1_does_not_see_the_tumour_mask(tiny_run, tiny_cohort, tmp_path):
     for path in (root / "segmentations").rglob("*.nii.gz"):
         path.unlink()
     with pytest.raises(InputError, match="no training case has a tumour mask"):
-        train_run(read_cohort(root), tiny_config(), tmp_path / "run")
+        train_run(read_cohort(root), tiny_config(), tmp_path / "no-masks")
     # With masks moved to another place in the breast, the labels stay what they were.
     for case in tiny_cohort.cases:
         pre = case.pre.load()

@@ -72,4 +72,4 @@ def cluster(
     with folder_aside(out, force=force) as aside:
         lines = cluster_to_folder(case, config, aside, fitted=fitted, progress=ConsoleProgress())
     for line in [*lines, f"results: {out}"]:
-        console.print(line, highlight=False)
+        console.print(line, highlight=False, soft_wrap=True)

@@ -34,7 +34,7 @@ class ConsoleProgress:
 
     def message(self, text: str) -> None:
         """Show one line."""
-        console.print(text, highlight=False)
+        console.print(text, highlight=False, soft_wrap=True)
 
 
 def _bar(items: Iterable[T], description: str, total: int | None) -> Iterator[T]:
@@ -61,8 +61,12 @@ def _lines(items: Iterable[T], description: str, total: int | None) -> Iterator[
         rest = ""
         if total is not None:
             rest = f"/{total}, {_clock((now - started) / (done + 1) * (total - done - 1))} left"
-        console.print(f"{description}: {done + 1}{rest}", highlight=False)
-    console.print(f"{description}: done in {_clock(time.monotonic() - started)}", highlight=False)
+        console.print(f"{description}: {done + 1}{rest}", highlight=False, soft_wrap=True)
+    console.print(
+        f"{description}: done in {_clock(time.monotonic() - started)}",
+        highlight=False,
+        soft_wrap=True,
+    )
 
 
 def _clock(seconds: float) -> str:

@@ -53,14 +53,16 @@ def evaluate(
     if missing and not allow_missing:
         raise InputError(f"{missing}; complete them, or pass --allow-missing to leave them out.")
     if missing:
-        console.print(f"left out: {missing}", style="yellow", markup=False, highlight=False)
+        console.print(
+            f"left out: {missing}", style="yellow", markup=False, highlight=False, soft_wrap=True
+        )
     if not pairing.pairs:
         raise InputError(f"{predictions} and {references} have no case in common.")
     table = evaluate_masks(pairing.pairs, seed=seed, progress=ConsoleProgress())
     write_csv(table, output / "metrics.csv")
     write_evaluation_json(table, output / "metrics.json")
     print_evaluation(table, Console())
-    console.print(f"results: {output}", markup=False, highlight=False)
+    console.print(f"results: {output}", markup=False, highlight=False, soft_wrap=True)
 
 
 def print_evaluation(table: "EvaluationTable", console: Console) -> None:

@@ -33,7 +33,10 @@ for verb in VERBS:
 
 def main() -> None:
     """Run the command line; a user's error is one sentence and an exit code by its kind."""
-    logging.basicConfig(format="hcnet: %(levelname)s: %(message)s", level=logging.WARNING)
+    handler = logging.StreamHandler()
+    handler.setLevel(logging.WARNING)  # libraries may lower the level of their own loggers
+    handler.setFormatter(logging.Formatter("hcnet: %(levelname)s: %(message)s"))
+    logging.basicConfig(handlers=[handler])
     logging.addLevelName(logging.WARNING, "warning")
     try:
         app()

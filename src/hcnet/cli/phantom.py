@@ -44,4 +44,6 @@ def phantom(
     )
     kept = n - written
     already = f", {kept} there already" if kept else ""
-    console.print(f"cohort: {dst} ({written} cases written{already})", highlight=False)
+    console.print(
+        f"cohort: {dst} ({written} cases written{already})", highlight=False, soft_wrap=True
+    )

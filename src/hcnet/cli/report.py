@@ -15,4 +15,4 @@ def report(
     from hcnet.cli.console import console
     from hcnet.report.write import write_report
 
-    console.print(f"report: {write_report(folder)}", highlight=False)
+    console.print(f"report: {write_report(folder)}", highlight=False, soft_wrap=True)

@@ -50,5 +50,5 @@ def train(
     results = train_run(data, settings, out, baseline=baseline, progress=ConsoleProgress())
     page = write_report(out)
     for line in results.lines():
-        console.print(line, highlight=False)
-    console.print(f"bundle: {out / 'bundle'}\nreport: {page}", highlight=False)
+        console.print(line, highlight=False, soft_wrap=True)
+    console.print(f"bundle: {out / 'bundle'}\nreport: {page}", highlight=False, soft_wrap=True)

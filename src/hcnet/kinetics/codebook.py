@@ -83,8 +83,8 @@ def kinetic_key(enhancement: Floats) -> Array:
 
     With R the pooled relative enhancement, R_t = (sum of S_t) / (sum of S_0) - 1 over a code's
     members, `early` the largest R in the first half of the points after the first, and `late` the
-    last R, the key is 2 early + late + 2 max(early - late, 0). It rises with the amount of
-    enhancement, most with early enhancement, and with wash-out, so that of curves with the same
+    last R, the key is 2 early + late + 2 max(early - max(late, 0), 0). It rises with the amount of
+    enhancement, most with early enhancement, and with wash-out (loss of what was gained), so that of curves with the same
     peak it puts no enhancement < persistent < plateau < wash-out, the usual reading of curve types
     (Kuhl et al. 1999, Radiology 211:101-110). It needs no tumour mask.
 
@@ -97,7 +97,8 @@ def kinetic_key(enhancement: Floats) -> Array:
     first_half = -(-(enhancement.shape[1] - 1) // 2)
     early = enhancement[:, 1 : 1 + first_half].max(axis=1)
     late = enhancement[:, -1]
-    return np.asarray(2 * early + late + 2 * np.maximum(early - late, 0.0), dtype=np.float64)
+    wash_out = np.maximum(early - np.maximum(late, 0.0), 0.0)
+    return np.asarray(2 * early + late + 2 * wash_out, dtype=np.float64)
 
 
 def fit_codebook(
