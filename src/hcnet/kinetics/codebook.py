@@ -84,9 +84,9 @@ def kinetic_key(enhancement: Floats) -> Array:
     With R the pooled relative enhancement, R_t = (sum of S_t) / (sum of S_0) - 1 over a code's
     members, `early` the largest R in the first half of the points after the first, and `late` the
     last R, the key is 2 early + late + 2 max(early - max(late, 0), 0). It rises with the amount of
-    enhancement, most with early enhancement, and with wash-out (loss of what was gained), so that of curves with the same
-    peak it puts no enhancement < persistent < plateau < wash-out, the usual reading of curve types
-    (Kuhl et al. 1999, Radiology 211:101-110). It needs no tumour mask.
+    enhancement, most with early enhancement, and with wash-out (loss of what was gained). Of curves
+    with the same peak it puts no enhancement < persistent < plateau < wash-out, as curve types are
+    usually read (Kuhl et al. 1999, Radiology 211:101-110). It needs no tumour mask.
 
     Args:
         enhancement: (K, T) pooled relative enhancement, 0 at the first point.

@@ -239,10 +239,8 @@ def _classes(codebook: Codebook, metrics: dict[str, Any]) -> tuple[TissueClass, 
 
 
 def _composition(metrics: dict[str, Any]) -> Composition:
-    """Ratios as a `Composition` to draw; shares in parts per million stand for counts."""
-    ratios = np.stack([metrics["ratios"]["rest"], metrics["ratios"]["tumour"]], axis=1)
-    composition = Composition(len(ratios))
-    composition.counts = np.rint(ratios * 1_000_000).astype(np.int64)
+    composition = Composition(len(metrics["counts"]))
+    composition.counts = np.array(metrics["counts"], dtype=np.int64)
     return composition
 
 

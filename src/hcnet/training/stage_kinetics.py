@@ -127,6 +127,7 @@ class ClusteringReport:
             "latent": self.latent.as_dict(),
             "kmeans": self.kmeans.as_dict(),
             "tvr": None if tvr is None else {"tumour": tvr[0], "rest": tvr[1]},
+            "counts": self.composition.counts.tolist(),
             "ratios": {
                 "rest": self.composition.ratios[:, 0].tolist(),
                 "tumour": self.composition.ratios[:, 1].tolist(),
