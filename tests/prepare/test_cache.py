@@ -217,3 +217,13 @@ def test_cases_in_memory_are_cached_by_content(tmp_path):
     ]
     found = prepared_cases(cases, SETTINGS, tmp_path / "cache")
     assert found[0].folder != found[1].folder
+
+
+def test_an_entry_can_be_opened_without_its_sources(root, tmp_path):
+    found = prepared_cases(read_cohort(root).cases, SETTINGS, tmp_path / "cache")[0]
+    alone = cache.stored_case("A", found.folder)
+    assert_array_equal(alone.image, found.image)
+    assert alone.native.difference(found.native, 0.0) is None
+    (found.folder / "image.npy").write_bytes(b"")
+    with pytest.raises(InputError, match="A is missing or damaged"):
+        cache.stored_case("A", found.folder)

@@ -5,7 +5,14 @@ import numpy as np
 import pytest
 
 from hcnet.errors import InputError
-from hcnet.volumes.nifti import is_nifti, nifti_length, read_nifti, stem, write_nifti
+from hcnet.volumes.nifti import (
+    is_nifti,
+    nifti_length,
+    read_nifti,
+    stem,
+    write_nifti,
+    write_nifti_shares,
+)
 from hcnet.volumes.volume import Volume
 
 AFFINE = np.array([[0, 0, 2, 5], [1.5, 0, 0, 6], [0, -1.5, 0, 7], [0, 0, 0, 1.0]])
@@ -72,3 +79,14 @@ def test_2d_image_is_refused(tmp_path):
     nib.save(nib.Nifti1Image(np.zeros((2, 2), np.int16), AFFINE), path)
     with pytest.raises(InputError, match="3-D or 4-D"):
         read_nifti(path)
+
+
+def test_shares_are_kept_within_a_step(tmp_path):
+    shares = np.random.default_rng(0).dirichlet([1, 1, 1], (2, 3, 4)).astype(np.float32)
+    path = tmp_path / "shares.nii.gz"
+    write_nifti_shares(shares, Volume(shares[..., 0], AFFINE).grid, path)
+    stored = nib.load(path)
+    np.testing.assert_allclose(stored.get_fdata(), shares, atol=0.5 / 255 + 1e-6)
+    np.testing.assert_allclose(stored.affine, AFFINE, atol=1e-5)
+    assert nifti_length(path) == 3
+    np.testing.assert_allclose(read_nifti(path, 1).data, shares[..., 1], atol=0.5 / 255 + 1e-6)
