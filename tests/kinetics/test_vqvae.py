@@ -173,3 +173,18 @@ def test_tending_repeats_with_the_seed():
         tend_codebook(model, curves(500), CONFIG, epoch=0, seed=5)
         books.append(model.codebook.detach().clone())
     np.testing.assert_array_equal(*books)
+
+
+def test_gradients_are_the_same_every_time():
+    # Large enough for torch to share the work among threads, where an unordered sum would show.
+    curves = torch.randn(4096, 3, generator=torch.Generator().manual_seed(0))
+    model = CurveVqVae(3, 10, 8, 64, seed=0)
+    model.started.fill_(True)
+
+    def gradient():
+        model.zero_grad()
+        clustering_losses(curves, model(curves), 0.25, "eq1")["loss"].backward()
+        return model.codebook.grad.clone()
+
+    first = gradient()
+    assert all(torch.equal(first, gradient()) for _ in range(20))

@@ -80,7 +80,9 @@ class CurveVqVae(nn.Module):
             codes = torch.full((len(curves),), -1, device=curves.device)
             return Quantised(latents, codes, latents, self.decoder(latents))
         codes = nearest(latents.detach(), self.codebook.detach())
-        vectors = self.codebook[codes]
+        # Not codebook[codes]: its backward adds up in parallel, in an order that changes from run
+        # to run, and the same seed would no longer give the same codes.
+        vectors = functional.embedding(codes, self.codebook)
         straight_through = latents + (vectors - latents).detach()
         return Quantised(latents, codes, vectors, self.decoder(straight_through))
 
