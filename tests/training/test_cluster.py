@@ -54,6 +54,8 @@ def test_the_real_exam_separates_the_tumour(shared_data, tmp_path):
     classes = json.loads((tmp_path / "summary.json").read_text())["classes"]
     tumour = np.array([row["tumour_share"] for row in classes])
     rest = np.array([row["rest_share"] for row in classes])
-    # The upper half of the classes holds most of the tumour and little of the rest.
-    assert tumour[5:].sum() > 0.9
-    assert rest[5:].sum() < 0.4
+    # How often a tumour voxel has a more suspicious class than another breast voxel (ties half):
+    # where exactly the classes split does not matter to it.
+    below = np.cumsum(rest) - rest
+    assert (tumour * (below + rest / 2)).sum() > 0.85
+    assert tumour[:5].sum() < 0.05
