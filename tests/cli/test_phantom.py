@@ -33,7 +33,10 @@ def test_refuses_a_foreign_folder(app: typer.Typer, tmp_path: Path) -> None:
     assert str(tmp_path) in str(result.exception)
 
 
-@pytest.mark.parametrize("arguments", [["--n", "0"], ["--size", "huge"], ["--seed", "-1"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [["--n", "0"], ["--size", "huge"], ["--seed", "-1"], ["--like", "mri"], ["--scan", "-1"]],
+)
 def test_refuses_bad_options(app: typer.Typer, tmp_path: Path, arguments: list[str]) -> None:
     result = CliRunner().invoke(app, [str(tmp_path / "new"), *arguments])
     assert result.exit_code == 2

@@ -1,9 +1,10 @@
 """A synthetic breast DCE-MRI cohort: anatomy, contrast kinetics, signal and noise, with the truth.
 
-A first version: sagittal, unilateral, 1.5 T exams. One file a concern: `parameters` (what is drawn
-from), `anatomy` and `lesion` (where which tissue is), `physiology` over `kinetics` (what the tissue
-does), `acquisition` over `signal` (what the scanner makes of it), `generate` (one case), `write`
-(a cohort).
+One file a concern. What is drawn from: `parameters` (values and sources in `parameters.toml`),
+`distributions`, `fields`. The patient: `anatomy` with `tubes`, `lesion` over `shape`, `physiology`
+over `kinetics`. The exam: `protocol`, `layout`, `acquisition` over `signal`, `artefacts`, `reader`.
+Together: `generate` (one case), `facts`, `write` (a cohort), `freeze` (which version this is),
+`describe` (what a cohort looks like beside the literature).
 """
 
 from hcnet.cohorts.phantom.generate import PhantomCase, PhantomSettings, generate_case

@@ -1,8 +1,9 @@
-"""A breast on its chest wall: outline, skin, muscle, ribs, fat and gland.
+"""A breast on its chest wall: outline, skin, muscle, ribs, fat, ligaments, gland, ducts, vessels.
 
-The patient's frame has its origin where the breast's base is centred on the pectoral muscle: x to
-the patient's right, y anterior, z superior, in mm. Heights are measured from the tilted, curved
-chest wall, so the breast follows it.
+Every breast is drawn as a right one; a left one is its mirror image. The breast's frame has its
+origin where its base is centred on the pectoral muscle: x lateral, y anterior, z superior, in mm.
+Heights are measured from the tilted, curved chest wall, so the breast follows it. Two breasts of
+one patient share the outline, so that they meet at the midline; their gland is drawn apart.
 """
 
 from dataclasses import dataclass
@@ -12,8 +13,20 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from hcnet.cohorts.phantom.fields import Float, Frame, gaussian, power_law, random_field
-from hcnet.cohorts.phantom.parameters import BreastParameters, GlandParameters
-from hcnet.cohorts.phantom.tissue import Fractions, Real, Tissue, soft_step, voxel_width
+from hcnet.cohorts.phantom.parameters import (
+    BreastParameters,
+    GlandParameters,
+    TubeParameters,
+)
+from hcnet.cohorts.phantom.tissue import (
+    Fractions,
+    Real,
+    Tissue,
+    replace,
+    soft_step,
+    voxel_width,
+)
+from hcnet.cohorts.phantom.tubes import grow
 
 _SIDE_RADIUS_MM = 110.0  # of the chest where it turns to the side
 _RIB_PERIOD_MM = 26.0
@@ -22,11 +35,12 @@ _RIB_LAYER_MM = 12.0
 _NIPPLE_MM = 5.0
 _RIM = 1.15  # squared distance from the axis, in half-widths, where the breast ends
 _FINE_MM = 1.6
+_TRACE = np.float32(0.01)
 
 
 @dataclass(frozen=True, eq=False)
 class Anatomy:
-    """One breast without lesions.
+    """One breast without lesions, lateral towards +x.
 
     Attributes:
         fractions: tissue fractions of each voxel, (X, Y, Z).
@@ -34,60 +48,147 @@ class Anatomy:
         room_mm: (X, Y, Z) distance to the nearest of skin, muscle and the breast's rim, positive
             in the breast's own tissue; approximate away from them.
         to_nipple_mm: (X, Y, Z) depth below the level of the nipple along y.
-        side: +1 for the right breast, -1 for the left.
-        density: grade a to d.
+        height_mm: (X, Y, Z) above the chest wall.
         premenopausal: which also decides the background enhancement.
+        density: grade a to d.
     """
 
     fractions: Fractions
     breast: NDArray[np.bool_]
     room_mm: Float
     to_nipple_mm: Float
-    side: int
-    density: str
+    height_mm: Float
     premenopausal: bool
+    density: str
+
+
+@dataclass(frozen=True)
+class Build:
+    """What both breasts of a patient have in common.
+
+    Attributes:
+        outline_seed: of the outline's stream.
+        skin_mm: thickness.
+        pectoral_mm: thickness of the muscle.
+        premenopausal: decides density and background enhancement.
+        density: grade a to d.
+        gland_share: of the breast's tissue.
+    """
+
+    outline_seed: int
+    skin_mm: float
+    pectoral_mm: float
+    premenopausal: bool
+    density: str
+    gland_share: float
+
+
+def draw_build(rng: np.random.Generator, breast: BreastParameters, gland: GlandParameters) -> Build:
+    """Draw one patient."""
+    premenopausal = bool(rng.random() < gland.premenopausal_probability)
+    density = (gland.density_pre if premenopausal else gland.density_post).draw(rng)
+    spread = float(np.exp(gland.fraction_ln_sd * np.clip(rng.standard_normal(), -2, 2)))
+    return Build(
+        outline_seed=int(rng.integers(2**32)),
+        skin_mm=breast.skin_mm.draw(rng),
+        pectoral_mm=breast.pectoral_mm.draw(rng),
+        premenopausal=premenopausal,
+        density=density,
+        gland_share=gland.fraction["abcd".index(density)] * spread,
+    )
 
 
 def draw_anatomy(
-    rng: np.random.Generator, frame: Frame, breast: BreastParameters, gland: GlandParameters
+    rng: np.random.Generator,
+    frame: Frame,
+    build: Build,
+    breast: BreastParameters,
+    gland: GlandParameters,
+    tubes: TubeParameters,
 ) -> Anatomy:
-    """Draw one breast and lay it on `frame`."""
-    outline_rng, gland_rng = rng.spawn(2)
-    side = 1 if rng.random() < 0.5 else -1
-    outline = _draw_outline(outline_rng, frame, breast, side)
+    """Draw one breast of a patient and lay it on `frame`."""
+    gland_rng, ligament_rng, tube_rng = rng.spawn(3)
+    outline = _draw_outline(np.random.default_rng(build.outline_seed), frame, breast)
     width = voxel_width(frame.spacing)
-    skin_mm = breast.skin_mm.draw(rng)
     # The pectoralis is thick above and thins out below the breast.
     above = 1 / (1 + np.exp(-(frame.z[None, None, :] + 10) / 12))
-    muscle_mm = breast.pectoral_mm.draw(rng) * (0.3 + 0.9 * above)
-    fractions = _chest(outline, muscle_mm, skin_mm, frame.z[None, None, :], width)
-    under_skin = outline.inside_mm - skin_mm
+    muscle_mm = build.pectoral_mm * (0.3 + 0.9 * above)
+    fractions = _chest(outline, muscle_mm, build.skin_mm, frame.z[None, None, :], width)
+    under_skin = outline.inside_mm - build.skin_mm
     room = np.minimum(np.minimum(under_skin, outline.height_mm), outline.to_rim_mm)
     tissue = soft_step(under_skin, width) * soft_step(outline.height_mm, width)
     mask = (outline.inside_mm > 0) & (outline.height_mm > 0) & (outline.to_rim_mm > 0)
 
-    premenopausal = bool(gland_rng.random() < gland.premenopausal_probability)
-    density = (gland.density_pre if premenopausal else gland.density_post).draw(gland_rng)
-    share = gland.fraction["abcd".index(density)] * float(
-        np.exp(gland.fraction_ln_sd * np.clip(gland_rng.standard_normal(), -2, 2))
-    )
     score = _gland_score(gland_rng, frame, outline, under_skin, gland)
-    threshold = np.quantile(score[mask & (tissue > 0.5)], max(0.02, 1 - share))
+    threshold = np.quantile(score[mask & (tissue > 0.5)], max(0.02, 1 - build.gland_share))
     # A voxel on the boundary holds both tissues: the field's change across it softens the edge.
     slopes = np.gradient(score, *frame.spacing)
     across_voxel = 0.25 * width * np.sqrt(sum(slope**2 for slope in slopes))
     softness = np.hypot(gland.edge_softness, across_voxel)
-    fractions[Tissue.GLAND] = tissue * expit((score - threshold) / softness).astype(np.float32)
+    soft = expit((score - threshold) / softness).astype(np.float32)
+    # No endless tails: a trace of gland in every voxel would cost time and change nothing.
+    soft = np.clip((soft - _TRACE) / (1 - 2 * _TRACE), 0, 1)
+    fractions[Tissue.GLAND] = tissue * soft
     fractions[Tissue.FAT] += tissue - fractions[Tissue.GLAND]
+
+    sheets = _ligaments(ligament_rng, frame, gland, width) * (room > 0)
+    replace(fractions, Tissue.LIGAMENT, sheets.astype(np.float32), (Tissue.FAT,))
+    _add_tubes(tube_rng, frame, outline, fractions, tubes, mask)
     return Anatomy(
         fractions=fractions,
         breast=mask,
         room_mm=room.astype(np.float32),
         to_nipple_mm=(outline.depth_mm - outline.height_mm).astype(np.float32),
-        side=side,
-        density=density,
-        premenopausal=premenopausal,
+        height_mm=outline.height_mm.astype(np.float32),
+        premenopausal=build.premenopausal,
+        density=build.density,
     )
+
+
+def _ligaments(
+    rng: np.random.Generator, frame: Frame, gland: GlandParameters, width: float
+) -> Float:
+    """Cooper's ligaments as thin sheets: where a smooth random field changes its sign."""
+    spacing = gland.ligament_spacing_mm.draw(rng)
+    thickness = gland.ligament_mm.draw(rng)
+    field = random_field(rng, 4.0, gaussian(spacing)).on(frame)
+    # The field's mean slope turns its value into a distance in mm.
+    distance = np.abs(field) * spacing / np.sqrt(3)
+    inside = np.clip((thickness / 2 + width / 2 - distance) / width, 0, 1)
+    return np.asarray(np.minimum(inside, thickness / width), np.float32)
+
+
+def _add_tubes(
+    rng: np.random.Generator,
+    frame: Frame,
+    outline: "_Outline",
+    fractions: Fractions,
+    tubes: TubeParameters,
+    mask: NDArray[np.bool_],
+) -> None:
+    """Vessels from the chest wall through the fat, ducts from the nipple into the gland."""
+    vessel_rng, duct_rng = rng.spawn(2)
+    nipple = np.array([outline.nipple_mm])
+    inside = np.argwhere(mask)
+    axes = (frame.x, frame.y, frame.z)
+
+    def some(generator: np.random.Generator, of: NDArray[np.int64]) -> NDArray[np.float64]:
+        rows = of[generator.integers(len(of), size=24)]
+        return np.stack([axis[rows[:, i]] for i, axis in enumerate(axes)], 1).astype(np.float64)
+
+    deep = inside[outline.height_mm[tuple(inside.T)] < 15]
+    in_gland = np.argwhere((fractions[Tissue.GLAND] > 0.5) & mask)
+    soft = (Tissue.FAT, Tissue.GLAND, Tissue.LIGAMENT)
+    if len(deep):
+        count = round(tubes.vessels.draw(vessel_rng))
+        roots, aims = some(vessel_rng, deep), np.concatenate([nipple, some(vessel_rng, inside)])
+        drawn = grow(vessel_rng, roots, aims, count, tubes.vessel_radius_mm).on(frame)
+        replace(fractions, Tissue.VESSEL, drawn * mask, soft)
+    if len(in_gland):
+        count = round(tubes.ducts.draw(duct_rng))
+        aims = some(duct_rng, in_gland)
+        drawn = grow(duct_rng, nipple, aims, count, tubes.duct_radius_mm).on(frame)
+        replace(fractions, Tissue.DUCT, drawn * mask, (Tissue.FAT, Tissue.GLAND))
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,18 +202,17 @@ class _Outline:
     forward: Real  # height over the depth of the breast
     from_nipple_mm: Real
     depth_mm: float
+    nipple_mm: tuple[float, float, float]
 
 
-def _draw_outline(
-    rng: np.random.Generator, frame: Frame, breast: BreastParameters, side: int
-) -> _Outline:
+def _draw_outline(rng: np.random.Generator, frame: Frame, breast: BreastParameters) -> _Outline:
     depth = breast.depth_mm.draw(rng)
     half_width = breast.half_width_mm.draw(rng)
     half_height = half_width * breast.height_to_width.draw(rng)
     tilt = breast.chest_tilt.draw(rng)
     bulge = 2 * breast.chest_radius_mm.draw(rng)
     x, y, z = frame.x[:, None, None], frame.y[None, :, None], frame.z[None, None, :]
-    to_side = np.maximum(side * x + 10, 0)
+    to_side = np.maximum(x + 10, 0)
     drop = breast.droop.draw(rng) * depth
     # The wall leans about the nipple's level, so that the nipple stays within the field of view.
     level_z = z + drop
@@ -135,7 +235,9 @@ def _draw_outline(
     uneven = random_field(rng, 8.0, gaussian(18.0)).on(frame)
     inside = inside + breast.outline_noise_mm * uneven
     to_rim = (_RIM - base) * half_width / 2
-    return _Outline(inside, height, base, to_rim, forward, from_nipple, depth)
+    # On the axis, at the nipple's height, the level z is minus the drop: y follows from the height.
+    nipple = (0.0, float(depth - 100 / (2 * _SIDE_RADIUS_MM)), float(-drop))
+    return _Outline(inside, height, base, to_rim, forward, from_nipple, depth, nipple)
 
 
 def _chest(outline: _Outline, muscle_mm: Real, skin_mm: float, z: Real, width: float) -> Fractions:

@@ -14,14 +14,19 @@ from scipy import fft
 Float = NDArray[np.float32]
 Spectrum = Callable[[Float], Float]
 
-# The region that fields cover, about the middle of the breast's base: (left-right,
-# posterior-anterior, inferior-superior) in mm; it holds the largest field of view.
-BOX_MM = ((-64.0, 64.0), (-76.0, 136.0), (-106.0, 106.0))
+Box = tuple[tuple[float, float], tuple[float, float], tuple[float, float]]
+
+BOX_MM: Box = ((-94.0, 94.0), (-56.0, 144.0), (-124.0, 124.0))
+"""The region that a breast's fields cover, about the middle of its base: (medial-lateral,
+posterior-anterior, inferior-superior) in mm. What lies beyond sees the border's value."""
+
+IMAGE_BOX_MM: Box = ((-192.0, 192.0), BOX_MM[1], BOX_MM[2])
+"""The region of fields that belong to the scanner and so cover both breasts."""
 
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """The voxel centres of an axis-aligned image in the patient's frame, mm along each axis."""
+    """The voxel centres of an axis-aligned image in a breast's frame, mm along each axis."""
 
     x: Float
     y: Float
@@ -50,19 +55,21 @@ class Frame:
 
 @dataclass(frozen=True, eq=False)
 class Field:
-    """Values on a lattice of `spacing_mm` whose first node is the lower corner of `BOX_MM`."""
+    """Values on a lattice of `spacing_mm` whose first node is the lower corner of `box`."""
 
     values: Float
     spacing_mm: float
+    box: Box = BOX_MM
 
     def on(self, frame: Frame) -> Float:
         """Trilinear interpolation at the frame's voxel centres, of the frame's shape."""
         values = self.values
         for axis, (coordinates, (low, _)) in enumerate(
-            zip((frame.x, frame.y, frame.z), BOX_MM, strict=True)
+            zip((frame.x, frame.y, frame.z), self.box, strict=True)
         ):
-            position = (coordinates - low) / self.spacing_mm
-            left = np.clip(position.astype(np.int64), 0, values.shape[axis] - 2)
+            last = values.shape[axis] - 1
+            position = np.clip((coordinates - low) / self.spacing_mm, 0, last)
+            left = np.minimum(position.astype(np.int64), last - 1)
             shape = [1, 1, 1]
             shape[axis] = -1
             weight = (position - left).astype(np.float32).reshape(shape)
@@ -76,6 +83,7 @@ def random_field(
     spacing_mm: float,
     spectrum: Spectrum,
     stretch: tuple[float, float, float] = (1.0, 1.0, 1.0),
+    box: Box = BOX_MM,
 ) -> Field:
     """A Gaussian random field of mean 0 and standard deviation 1 over the box.
 
@@ -84,8 +92,9 @@ def random_field(
         spacing_mm: lattice spacing.
         spectrum: amplitude against spatial frequency in cycles/mm, not normalised.
         stretch: structures are longer by these factors along x, y and z.
+        box: the region that it covers.
     """
-    shape = [int(np.ceil((high - low) / spacing_mm)) + 1 for low, high in BOX_MM]
+    shape = [int(np.ceil((high - low) / spacing_mm)) + 1 for low, high in box]
     shape = [fft.next_fast_len(n, real=True) for n in shape]
     along = [fft.fftfreq(n, spacing_mm).astype(np.float32) for n in shape[:2]]
     along.append(fft.rfftfreq(shape[2], spacing_mm).astype(np.float32))
@@ -96,7 +105,7 @@ def random_field(
     white[0, 0, 0] = 0
     values = fft.irfftn(white, shape, overwrite_x=True)
     values /= values.std()
-    return Field(values.astype(np.float32, copy=False), spacing_mm)
+    return Field(values.astype(np.float32, copy=False), spacing_mm, box)
 
 
 def power_law(exponent: float, outer_mm: float) -> Spectrum:

@@ -1,30 +1,29 @@
 """One patient's tissues: relaxation, water, contrast uptake, and how they vary in space."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from hcnet.cohorts.phantom.fields import Field, Float, Frame, gaussian, random_field
 from hcnet.cohorts.phantom.kinetics import UptakeTable, parker_aif, weinmann_aif
-from hcnet.cohorts.phantom.parameters import (
-    KineticParameters,
-    PhantomParameters,
-    TissueKinetics,
-)
-from hcnet.cohorts.phantom.tissue import Tissue
+from hcnet.cohorts.phantom.parameters import PhantomParameters, TissueKinetics, UptakeParameters
+from hcnet.cohorts.phantom.tissue import DECOYS, TUMOUR, Tissue
 
 _GRADES = ("minimal", "mild", "moderate", "marked")
-_TEXTURED = (Tissue.GLAND, Tissue.TUMOUR_RIM, Tissue.TUMOUR_CORE, Tissue.BENIGN)
 
 
 @dataclass(frozen=True)
 class TissueFacts:
-    """Medians of one tissue in this patient: s, and magnetisation relative to free water."""
+    """Medians of one tissue in this patient: s, and magnetisation relative to free water.
+
+    A textured tissue's T1 varies from place to place.
+    """
 
     t1_s: float
     t2_star_s: float
     density: float
     kinetics: TissueKinetics
+    textured: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,18 +31,40 @@ class Physiology:
     """One patient.
 
     Attributes:
-        tissues: medians by tissue.
+        tissues: medians by tissue; those of tumours depend on their pattern, see `of_tumour`.
         uptake: tissue concentration for this patient's arterial input.
+        relaxivity_per_s_mm: of the agent at this field strength.
         background: grade of the gland's enhancement.
-        logs: standard normal fields that move ln Ktrans, ln ve, ln vp and ln T1 in space.
         t1_texture_ln_sd: how far T1 follows its field.
     """
 
     tissues: dict[Tissue, TissueFacts]
     uptake: UptakeTable
+    relaxivity_per_s_mm: float
     background: str
-    logs: tuple[Field, Field, Field, Field]
     t1_texture_ln_sd: float
+
+
+@dataclass(frozen=True, eq=False)
+class Texture:
+    """Standard normal fields of one breast that move ln Ktrans, ln ve, ln vp and ln T1 in space."""
+
+    ktrans: Field
+    ve: Field
+    vp: Field
+    t1: Field
+
+    @classmethod
+    def draw(cls, rng: np.random.Generator, uptake: UptakeParameters) -> "Texture":
+        """Draw one breast's."""
+        correlation = uptake.correlation_mm.draw(rng)
+        ktrans, ve, vp, t1 = (random_field(rng, 2.5, gaussian(correlation)) for _ in range(4))
+        return cls(ktrans, ve, vp, t1)
+
+    def on(self, frame: Frame) -> tuple[Float, Float, Float, Float]:
+        """The four fields on an image, flat (X * Y * Z,) each."""
+        ktrans, ve, vp, t1 = (f.on(frame).ravel() for f in (self.ktrans, self.ve, self.vp, self.t1))
+        return ktrans, ve, vp, t1
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,80 +78,119 @@ class VoxelKinetics:
 
 
 def draw_physiology(
-    rng: np.random.Generator, parameters: PhantomParameters, *, premenopausal: bool
+    rng: np.random.Generator,
+    parameters: PhantomParameters,
+    *,
+    premenopausal: bool,
+    field_strength: float,
+    last_s: float,
+    pattern: str,
+    null: bool,
 ) -> Physiology:
-    """Draw one patient's tissues and arterial input."""
-    kinetics = parameters.kinetics
-    aif_rng, grade_rng, t1_rng, field_rng = rng.spawn(4)
-    background = (kinetics.background_pre if premenopausal else kinetics.background_post).draw(
-        grade_rng
-    )
-    correlation = kinetics.correlation_mm.draw(field_rng)
-    ktrans, ve, vp, t1 = (random_field(field_rng, 2.5, gaussian(correlation)) for _ in range(4))
+    """Draw one patient's tissues and arterial input.
+
+    Args:
+        rng: where they come from.
+        parameters: what they are drawn from.
+        premenopausal: decides how much the gland enhances.
+        field_strength: 1.5 or 3 T.
+        last_s: last time that the uptake is asked for, s after the injection.
+        pattern: uptake of the tumour, where there is one.
+        null: masses have the gland's relaxation and water, so that they cannot be seen before
+            contrast.
+    """
+    aif_rng, grade_rng, t1_rng = rng.spawn(3)
+    graded = parameters.background.pre if premenopausal else parameters.background.post
+    background = graded.draw(grade_rng)
+    tissues = _tissues(t1_rng, parameters, background, field_strength, pattern)
+    if null:
+        gland = tissues[Tissue.GLAND]
+        for tissue in (*TUMOUR, *DECOYS):
+            tissues[tissue] = replace(gland, kinetics=tissues[tissue].kinetics)
     return Physiology(
-        tissues=_tissues(t1_rng, parameters, background),
-        uptake=_uptake(aif_rng, kinetics, last_s=parameters.protocol.post_s[-1] + 120),
+        tissues=tissues,
+        uptake=_uptake(aif_rng, parameters.uptake, last_s),
+        relaxivity_per_s_mm=parameters.uptake.relaxivity(field_strength),
         background=background,
-        logs=(ktrans, ve, vp, t1),
         t1_texture_ln_sd=parameters.gland.t1_texture_ln_sd,
     )
 
 
 def _tissues(
-    rng: np.random.Generator, parameters: PhantomParameters, background: str
+    rng: np.random.Generator,
+    parameters: PhantomParameters,
+    background: str,
+    field_strength: float,
+    pattern: str,
 ) -> dict[Tissue, TissueFacts]:
-    relaxation, kinetics = parameters.relaxation, parameters.kinetics
-    lesions = float(np.exp(kinetics.patient_ktrans_ln_sd * np.clip(rng.standard_normal(), -2, 2)))
-    fat_t1, gland_t1 = relaxation.fat_t1.draw(rng), relaxation.gland_t1.draw(rng)
-    muscle_t1, skin_t1 = relaxation.muscle_t1.draw(rng), relaxation.skin_t1.draw(rng)
-    necrosis_t1 = relaxation.necrosis_t1.draw(rng)
-    tumour_t1 = gland_t1 * relaxation.tumour_t1_to_gland.draw(rng)
-    benign_t1 = gland_t1 * relaxation.benign_t1_to_gland.draw(rng)
+    relaxation, kinetics, uptake = parameters.relaxation, parameters.kinetics, parameters.uptake
+    at_field = relaxation.t1(field_strength)
+    lesions = float(np.exp(uptake.patient_ktrans_ln_sd * np.clip(rng.standard_normal(), -2, 2)))
+    t1 = {name: getattr(at_field, name).draw(rng) for name in type(at_field).model_fields}
+    tumour_t1 = t1["gland"] * relaxation.tumour_t1_to_gland.draw(rng)
+    adenoma_t1 = t1["gland"] * relaxation.fibroadenoma_t1_to_gland.draw(rng)
+    nodule_t1 = t1["gland"] * relaxation.nodule_t1_to_gland.draw(rng)
+    haematocrit = uptake.haematocrit.draw(rng)
     water = relaxation.water_density
     spread = relaxation.lesion_density_ln_sd
-    tumour_water, benign_water = water * np.exp(spread * np.clip(rng.standard_normal(2), -3, 3))
-    grade = _GRADES.index(background)
-    gland = TissueKinetics(
-        ktrans_per_min=kinetics.background_ktrans_per_min[grade],
-        ve=kinetics.gland_ve,
-        vp=kinetics.background_vp[grade],
-        delay_s=kinetics.gland_delay_s,
-    )
+    waters = water * np.exp(spread * np.clip(rng.standard_normal(3), -3, 3))
+    tumour_water, adenoma_water, nodule_water = (float(w) for w in waters)
+
+    def t2(name: str) -> float:
+        return relaxation.t2_star(name, field_strength)
 
     def scaled(tissue: TissueKinetics) -> TissueKinetics:
         return tissue.model_copy(update={"ktrans_per_min": tissue.ktrans_per_min * lesions})
 
-    t2_star = relaxation.gland_t2_star
+    # A delayed rim is slower than what it surrounds; else the rim is the faster tissue.
+    rim, core = kinetics.rim, kinetics.core
+    if pattern == "delayed_rim":
+        rim, core = kinetics.delayed, kinetics.rim
+    grade = _GRADES.index(background)
+    gland = TissueKinetics(
+        ktrans_per_min=parameters.background.ktrans_per_min[grade],
+        ve=parameters.background.ve,
+        vp=parameters.background.vp[grade],
+        delay_s=parameters.background.delay_s,
+    )
+    blood = TissueKinetics(
+        ktrans_per_min=1e-4, ve=0.05, vp=1 - haematocrit, vp_gsd=1.0, delay_s=gland.delay_s
+    )
+    as_gland = TissueFacts(t1["gland"], t2("gland"), water, gland, textured=True)
+    fat, inert = relaxation.fat_density, kinetics.inert
     return {
-        Tissue.SKIN: TissueFacts(skin_t1, relaxation.skin_t2_star, water, kinetics.skin),
-        Tissue.FAT: TissueFacts(
-            fat_t1, relaxation.fat_t2_star, relaxation.fat_density, kinetics.fat
+        Tissue.SKIN: TissueFacts(t1["skin"], t2("skin"), water, kinetics.skin),
+        Tissue.FAT: TissueFacts(t1["fat"], t2("fat"), fat, kinetics.fat),
+        Tissue.GLAND: as_gland,
+        Tissue.MUSCLE: TissueFacts(t1["muscle"], t2("muscle"), water, kinetics.muscle),
+        Tissue.TUMOUR_RIM: TissueFacts(
+            tumour_t1, t2("gland"), tumour_water, scaled(rim), textured=True
         ),
-        Tissue.GLAND: TissueFacts(gland_t1, t2_star, water, gland),
-        Tissue.MUSCLE: TissueFacts(muscle_t1, relaxation.muscle_t2_star, water, kinetics.muscle),
-        Tissue.TUMOUR_RIM: TissueFacts(tumour_t1, t2_star, tumour_water, scaled(kinetics.rim)),
-        Tissue.TUMOUR_CORE: TissueFacts(tumour_t1, t2_star, tumour_water, scaled(kinetics.core)),
+        Tissue.TUMOUR_CORE: TissueFacts(
+            tumour_t1, t2("gland"), tumour_water, scaled(core), textured=True
+        ),
         Tissue.NECROSIS: TissueFacts(
-            necrosis_t1, relaxation.necrosis_t2_star, tumour_water, kinetics.necrosis
+            t1["necrosis"], t2("necrosis"), tumour_water, kinetics.necrosis
         ),
-        Tissue.BENIGN: TissueFacts(benign_t1, t2_star, benign_water, scaled(kinetics.benign)),
+        Tissue.FIBROADENOMA: TissueFacts(
+            adenoma_t1, t2("gland"), adenoma_water, scaled(kinetics.fibroadenoma), textured=True
+        ),
+        Tissue.CYST: TissueFacts(t1["cyst"], t2("cyst"), water, inert),
+        Tissue.NODULE: TissueFacts(nodule_t1, t2("gland"), nodule_water, inert, textured=True),
+        Tissue.VESSEL: TissueFacts(t1["blood"], t2("blood"), water, blood),
+        Tissue.LIGAMENT: TissueFacts(t1["gland"], t2("skin"), water, kinetics.skin),
+        Tissue.DUCT: as_gland,
     }
 
 
-def _uptake(rng: np.random.Generator, kinetics: KineticParameters, last_s: float) -> UptakeTable:
-    times = np.arange(0.0, last_s, 1.0)
-    arrival = kinetics.arrival_s.draw(rng)
-    share = kinetics.parker_share.draw(rng)
-    plasma = share * parker_aif(times, arrival) / (1 - kinetics.haematocrit.draw(rng))
+def _uptake(rng: np.random.Generator, uptake: UptakeParameters, last_s: float) -> UptakeTable:
+    times = np.arange(0.0, last_s + 2.0, 1.0)
+    arrival = uptake.arrival_s.draw(rng)
+    share = uptake.parker_share.draw(rng)
+    plasma = share * parker_aif(times, arrival) / (1 - uptake.haematocrit.draw(rng))
     plasma += (1 - share) * weinmann_aif(times, arrival)
-    plasma *= np.exp(kinetics.dose_ln_sd * np.clip(rng.standard_normal(), -2.5, 2.5))
+    plasma *= np.exp(uptake.dose_ln_sd * np.clip(rng.standard_normal(), -2.5, 2.5))
     return UptakeTable.build(times, plasma)
-
-
-def spatial_logs(patient: Physiology, frame: Frame) -> tuple[Float, Float, Float, Float]:
-    """The patient's four fields on an image, flat (X * Y * Z,) each."""
-    ktrans, ve, vp, t1 = (field.on(frame).ravel() for field in patient.logs)
-    return ktrans, ve, vp, t1
 
 
 def voxel_kinetics(
@@ -142,11 +202,11 @@ def voxel_kinetics(
     """What the voxels with these flat indices would be if they were all of `tissue`."""
     facts = patient.tissues[tissue]
     k = facts.kinetics
-    ktrans = k.ktrans_per_min * np.exp(np.log(k.ktrans_gsd) * logs[0][voxels])
-    ve = np.clip(k.ve * np.exp(np.log(k.ve_gsd) * logs[1][voxels]), 0.02, 0.95)
-    vp = np.minimum(k.vp * np.exp(np.log(k.vp_gsd) * logs[2][voxels]), 0.95 - ve)
+    ktrans = k.ktrans_per_min * np.exp(np.float32(np.log(k.ktrans_gsd)) * logs[0][voxels])
+    ve = np.clip(k.ve * np.exp(np.float32(np.log(k.ve_gsd)) * logs[1][voxels]), 0.02, 0.95)
+    vp = np.minimum(k.vp * np.exp(np.float32(np.log(k.vp_gsd)) * logs[2][voxels]), 0.95 - ve)
     t1 = np.full(voxels.size, facts.t1_s)
-    if tissue in _TEXTURED:
+    if facts.textured:
         t1 *= np.exp(patient.t1_texture_ln_sd * logs[3][voxels])
     ktrans, ve, vp, t1 = (a.astype(np.float32) for a in (ktrans, np.asarray(ve), vp, t1))
     return VoxelKinetics(ktrans, ve, vp, t1)

@@ -22,10 +22,16 @@ class Tissue(IntEnum):
     TUMOUR_RIM = 5
     TUMOUR_CORE = 6
     NECROSIS = 7
-    BENIGN = 8
+    FIBROADENOMA = 8
+    CYST = 9
+    NODULE = 10
+    VESSEL = 11
+    LIGAMENT = 12
+    DUCT = 13
 
 
 TUMOUR = (Tissue.TUMOUR_RIM, Tissue.TUMOUR_CORE, Tissue.NECROSIS)
+DECOYS = (Tissue.FIBROADENOMA, Tissue.CYST, Tissue.NODULE)
 
 # Fraction of each voxel, (X, Y, Z) each; what is missing to 1 is air.
 Fractions = dict[Tissue, Float]
@@ -45,7 +51,19 @@ def soft_step(signed_mm: Real, width_mm: float) -> Float:
 def total(fractions: Fractions, tissues: Iterable[Tissue]) -> Float:
     """Fraction of each voxel that these tissues make up together, (X, Y, Z)."""
     parts = [fractions[tissue] for tissue in tissues if tissue in fractions]
+    if not parts:
+        return np.zeros(next(iter(fractions.values())).shape, np.float32)
     return np.asarray(np.sum(parts, axis=0), dtype=np.float32)
+
+
+def replace(fractions: Fractions, tissue: Tissue, share: Float, over: Iterable[Tissue]) -> None:
+    """Let `tissue` take `share` of what the tissues `over` fill of each voxel (in place)."""
+    gained = np.zeros_like(share)
+    for other in over:
+        if other in fractions:
+            gained += share * fractions[other]
+            fractions[other] *= 1 - share
+    fractions[tissue] = fractions[tissue] + gained if tissue in fractions else gained
 
 
 def voxel_width(spacing: tuple[float, float, float]) -> float:
