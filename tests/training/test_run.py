@@ -89,7 +89,7 @@ def test_stage_1_does_not_see_the_tumour_mask(tiny_run, tiny_cohort, tmp_path):
         mask[20:24, 20:24, 20:24] = 1
         write_case(root, case.name, [pre, *(p.load() for p in case.phases[1:])],
                    tumour=Volume(mask, pre.affine), times_s=case.times_s,
-                   times_from=case.times_from, segmentation="truth")  # fmt: skip
+                   times_from=case.times_from, segmentation="expert")  # fmt: skip
     train_run(read_cohort(root), tiny_config(), tmp_path / "run", baseline=False)
     for case in tiny_cohort.cases:
         ours = np.load(RunFolder(tmp_path / "run").labels(case.name))

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from hcnet.kinetics.alternatives import fit_alternative
 from hcnet.kinetics.settings import KineticsConfig
 from hcnet.training.stage_kinetics import (
     ClusteringTask,
@@ -49,6 +50,16 @@ def test_finds_the_three_kinds_and_sorts_them(tmp_path):
     assert tvr == pytest.approx((1.0, 1.0), abs=0.01)
     assert report.tic.sse < 1.2 * report.kmeans.sse
     assert report.tic.points == int(case.breast.sum())
+
+
+def test_an_alternative_is_judged_without_latents():
+    case = source()
+    sample = training_sample([case], CLOCK, 1000, seed=0)
+    alternative = fit_alternative("gmm", sample, CONFIG, CLOCK, 0)
+    report = judge_clustering(alternative, [case], CONFIG, 0)
+    assert report.as_json()["latent"] is None
+    assert report.composition.tvr() == pytest.approx((1.0, 1.0), abs=0.01)
+    assert report.tic.sse < 1.2 * report.kmeans.sse
 
 
 def test_batches_depend_on_the_step_alone():

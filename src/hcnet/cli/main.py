@@ -8,6 +8,8 @@ import sys
 
 import typer
 
+from hcnet.cli.ablate import ablate
+from hcnet.cli.choose_k import choose_k
 from hcnet.cli.cluster import cluster
 from hcnet.cli.evaluate import evaluate
 from hcnet.cli.inspect import inspect
@@ -17,7 +19,7 @@ from hcnet.cli.segment import segment
 from hcnet.cli.train import train
 from hcnet.errors import HcnetError
 
-VERBS = (inspect, segment, cluster, train, evaluate, report, phantom)
+VERBS = (inspect, segment, cluster, train, evaluate, report, phantom, ablate, choose_k)
 INTERRUPTED = 130
 
 app = typer.Typer(

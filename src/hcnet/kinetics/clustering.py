@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -28,6 +28,49 @@ MODEL = "vqvae.json"
 def build_model(config: KineticsConfig, points: int, seed: int) -> CurveVqVae:
     """The untrained model of a configuration, for curves of `points` points."""
     return CurveVqVae(points, config.k, config.latent_dim, config.hidden, seed)
+
+
+class Clusterer(Protocol):
+    """Whatever gives curves a code of a codebook: the VQ-VAE here, or one of `alternatives`."""
+
+    @property
+    def codebook(self) -> Codebook:
+        """What the codes are, in order of suspicion."""
+        ...
+
+    @property
+    def decoded(self) -> NDArray[np.floating[Any]]:
+        """(K, T) normalised curve that stands for each sorted code."""
+        ...
+
+    def assign(self, curves: Floats) -> NDArray[np.uint8]:
+        """(N,) sorted code of (N, T) curves, normalised by the codebook's scale."""
+        ...
+
+
+def map_exam(
+    clusterer: Clusterer, phases: NDArray[Any], breast: NDArray[Any], clock: Floats
+) -> NDArray[np.uint8]:
+    """The heterogeneity map of an exam; memory does not grow with it but for the map itself.
+
+    Args:
+        clusterer: gives the codes.
+        phases: (P, X, Y, Z) signal on one scale, pre-contrast first; P may differ from T.
+        breast: (X, Y, Z) mask.
+        clock: (P,) seconds of the phases (`tic.kinetic_clock`).
+
+    Returns:
+        (X, Y, Z) uint8: 0 outside the breast, k + 1 for sorted code k.
+
+    Raises:
+        GeometryError, InputError: as `curves.iter_curves`.
+    """
+    codebook = clusterer.codebook
+    labels = np.full(breast.shape, OUTSIDE, dtype=np.uint8)
+    flat = labels.reshape(-1)
+    for voxels, curves in iter_curves(phases, breast, clock, codebook.grid_s):
+        flat[voxels] = clusterer.assign(scale_curves(curves, codebook.scale)) + np.uint8(1)
+    return labels
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,24 +131,8 @@ class Clustering:
     def map_case(
         self, phases: NDArray[Any], breast: NDArray[Any], clock: Floats
     ) -> NDArray[np.uint8]:
-        """The heterogeneity map of an exam; memory does not grow with it but for the map itself.
-
-        Args:
-            phases: (P, X, Y, Z) signal on one scale, pre-contrast first; P may differ from T.
-            breast: (X, Y, Z) mask.
-            clock: (P,) seconds of the phases (`tic.kinetic_clock`).
-
-        Returns:
-            (X, Y, Z) uint8: 0 outside the breast, k + 1 for sorted code k.
-
-        Raises:
-            GeometryError, InputError: as `curves.iter_curves`.
-        """
-        labels = np.full(breast.shape, OUTSIDE, dtype=np.uint8)
-        flat = labels.reshape(-1)
-        for voxels, curves in iter_curves(phases, breast, clock, self.codebook.grid_s):
-            flat[voxels] = self.assign(scale_curves(curves, self.codebook.scale)) + np.uint8(1)
-        return labels
+        """The heterogeneity map of an exam; see `map_exam`."""
+        return map_exam(self, phases, breast, clock)
 
     def to_files(self) -> dict[str, bytes]:
         """Model and codebook as files' contents by name: safetensors and JSON."""

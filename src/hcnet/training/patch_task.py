@@ -28,7 +28,8 @@ class PatchTask:
         augment: augmentation settings.
         spacing_mm: of the prepared grid.
         loss: terms from the model and a batch of (B, C, x, y, z) tensors.
-        validate: numbers from the model on held-out cases; called every `validate_every` epochs.
+        validate: numbers from the model on held-out cases; called every `validate_every` epochs,
+            unless None.
         seed: of patches and augmentation.
         workers: processes that cut patches.
     """
@@ -43,7 +44,7 @@ class PatchTask:
         augment: AugmentSettings,
         spacing_mm: tuple[float, ...],
         loss: LossFunction,
-        validate: Validation,
+        validate: Validation | None,
         seed: int,
         workers: int,
     ) -> None:
@@ -88,7 +89,8 @@ class PatchTask:
     def end_of_epoch(self, model: nn.Module, epoch: int) -> dict[str, float]:
         """Validate where it is due."""
         every = self.settings.validate_every
-        if not every or (epoch + 1) % every or epoch + 1 == self.epochs:
+        due = every and (epoch + 1) % every == 0 and epoch + 1 < self.epochs
+        if self._validate is None or not due:
             return {}  # the last epoch's validation is the stage's own, with all its numbers
         return {f"validation/{k}": v for k, v in self._validate(model.eval()).items()}
 

@@ -3,7 +3,7 @@
 Only training cases are learned from, and only inside the breast; no tumour mask takes part.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from hcnet.kinetics.clustering import Clustering, build_model
+from hcnet.kinetics.clustering import Clusterer, Clustering, build_model
 from hcnet.kinetics.curves import allot_points, iter_curves, sample_curves
 from hcnet.kinetics.moments import Moments
 from hcnet.kinetics.quality import Composition, Quality, Spread, kmeans_reference
@@ -109,13 +109,13 @@ class ClusteringReport:
 
     Attributes:
         tic: metrics in TIC space.
-        latent: metrics in latent space.
+        latent: metrics in latent space; None for a clustering that has none.
         kmeans: metrics of k-means on a sample of the same curves, in TIC space.
         composition: codes of tumour and non-tumour voxels of all cases that have a mask.
     """
 
     tic: Quality
-    latent: Quality
+    latent: Quality | None
     kmeans: Quality
     composition: Composition
 
@@ -124,7 +124,7 @@ class ClusteringReport:
         tvr = self.composition.tvr()
         return {
             "tic": self.tic.as_dict(),
-            "latent": self.latent.as_dict(),
+            "latent": None if self.latent is None else self.latent.as_dict(),
             "kmeans": self.kmeans.as_dict(),
             "tvr": None if tvr is None else {"tumour": tvr[0], "rest": tvr[1]},
             "counts": self.composition.counts.tolist(),
@@ -156,6 +156,30 @@ def fit_clustering(
     """
     grid = choose_time_grid([source.clock for source in sources], config.points)
     raw = training_sample(sources, grid, config.max_points, seed)
+    return fit_sample(raw, grid, config, seed, folder, progress)
+
+
+def fit_sample(
+    raw: NDArray[np.float32],
+    grid: NDArray[np.float64],
+    config: KineticsConfig,
+    seed: int,
+    folder: Path,
+    progress: Progress = SILENT,
+) -> Clustering:
+    """Fit the VQ-VAE on a sample of curves that is there already; see `fit_clustering`.
+
+    Args:
+        raw: (N, T) curves, resampled but not normalised.
+        grid: (T,) seconds.
+        config: settings of stage 1.
+        seed: of weights and codebook.
+        folder: gets log and checkpoint.
+        progress: listener.
+
+    Raises:
+        InputError: no curve.
+    """
     scaled = torch.from_numpy(scale_curves(raw, config.scale))
     task = ClusteringTask(scaled, config, seed)
     # Distances between nearby latents need more digits than bf16 has.
@@ -180,13 +204,24 @@ def training_sample(
 
 
 def judge_clustering(
-    clustering: Clustering,
+    clustering: Clusterer,
     sources: Sequence[CurveSource],
     config: KineticsConfig,
     seed: int,
     progress: Progress = SILENT,
 ) -> ClusteringReport:
-    """Measure a clustering on all breast voxels of the sources, in two passes of chunks."""
+    """Measure a clustering on all breast voxels of the sources, in two passes of chunks.
+
+    Args:
+        clustering: the VQ-VAE's, or an alternative, which has no latent space.
+        sources: cases.
+        config: K of the k-means beside it.
+        seed: of that k-means and its sample.
+        progress: listener.
+
+    Raises:
+        InputError: as `curves.iter_curves`.
+    """
     codebook = clustering.codebook
 
     def chunks(text: str) -> Iterator[tuple[CurveSource, NDArray[Any], NDArray[Any]]]:
@@ -196,19 +231,28 @@ def judge_clustering(
             ):
                 yield source, voxels, scale_curves(curves, codebook.scale)
 
-    moments = Moments(*clustering.decoded.shape), Moments(*clustering.vectors.shape)
+    spaces: list[tuple[Callable[[NDArray[Any]], NDArray[Any]], NDArray[Any]]] = [
+        (lambda curves: curves, clustering.decoded)
+    ]
+    if isinstance(clustering, Clustering):
+        spaces.append((clustering.latents, clustering.vectors))
+    moments = [Moments(*prototypes.shape) for _, prototypes in spaces]
     composition = Composition(codebook.k)
     for source, voxels, curves in chunks("measuring clusters, 1 of 2"):
         codes = clustering.assign(curves)
-        moments[0].add(curves, codes)
-        moments[1].add(clustering.latents(curves), codes)
+        for (points_of, _), gathered in zip(spaces, moments, strict=True):
+            gathered.add(points_of(curves), codes)
         if source.tumour is not None:
             composition.add(codes, np.asarray(source.tumour).reshape(-1)[voxels])
-    spreads = Spread(moments[0], clustering.decoded), Spread(moments[1], clustering.vectors)
+    spreads = [
+        Spread(gathered, prototypes)
+        for gathered, (_, prototypes) in zip(moments, spaces, strict=True)
+    ]
     for _, _, curves in chunks("measuring clusters, 2 of 2"):
         codes = clustering.assign(curves)
-        spreads[0].add(curves, codes)
-        spreads[1].add(clustering.latents(curves), codes)
+        for (points_of, _), spread in zip(spaces, spreads, strict=True):
+            spread.add(points_of(curves), codes)
     sample = training_sample(sources, codebook.grid_s, KMEANS_POINTS, seed)
-    _, kmeans = kmeans_reference(scale_curves(sample, config.scale), config.k, seed)
-    return ClusteringReport(spreads[0].quality(), spreads[1].quality(), kmeans, composition)
+    _, kmeans = kmeans_reference(scale_curves(sample, codebook.scale), config.k, seed)
+    tic, *latent = (spread.quality() for spread in spreads)
+    return ClusteringReport(tic, latent[0] if latent else None, kmeans, composition)

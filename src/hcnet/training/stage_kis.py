@@ -4,7 +4,8 @@ KIS-Net and the baseline see the same patches in the same order for the same num
 only difference is the map.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -20,7 +21,7 @@ from hcnet.settings import NetworkSettings
 from hcnet.training.folder import RunFolder
 from hcnet.training.loop import fit
 from hcnet.training.losses import segmentation_loss
-from hcnet.training.patch_task import PatchTask
+from hcnet.training.patch_task import LossFunction, PatchTask, Validation
 from hcnet.training.patches import PatchSource
 
 
@@ -55,19 +56,6 @@ def train_kis(
         the network: (B, 1, x, y, z) and, with maps, (B, K+1, x, y, z) to one logit.
     """
 
-    def logits(model: nn.Module, batch: dict[str, Tensor]) -> Tensor:
-        if not with_maps:
-            return model(batch["image"])
-        return model(batch["image"], as_map_input(batch["maps"], config.kis.maps))
-
-    def loss(model: nn.Module, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        return segmentation_loss(
-            logits(model, batch),
-            batch["tumour"],
-            lambda_=config.kis.lambda_,
-            lambda_on=config.kis.lambda_on,
-        )
-
     def validate(model: nn.Module) -> dict[str, float]:
         scores = []
         for case in held_out:
@@ -79,28 +67,84 @@ def train_kis(
 
     network = config.kis.network if with_maps else baseline_network(config)
     arrays = ("image", "breast", "tumour")
+    sources = [
+        PatchSource(
+            case.name,
+            {key: case.files[key] for key in arrays}
+            | ({"maps": folder.maps(case.name)} if with_maps else {}),
+            case.files["tumour"],
+        )
+        for case in cases
+    ]
+    return train_segmenter(
+        "KIS-Net" if with_maps else "ResUNet",
+        lambda: build_stage3(network, config, with_maps),
+        sources,
+        cases[0].grid.spacing,
+        folder.kis if with_maps else folder.baseline,
+        config,
+        fabric,
+        progress,
+        validate=validate,
+    )
+
+
+def train_segmenter(
+    name: str,
+    build: Callable[[], nn.Module],
+    sources: Sequence[PatchSource],
+    spacing_mm: tuple[float, ...],
+    folder: Path,
+    config: Config,
+    fabric: Fabric,
+    progress: Progress = SILENT,
+    *,
+    loss: LossFunction | None = None,
+    validate: Validation | None = None,
+) -> nn.Module:
+    """Train a network by the recipe of stage 3, or load it where it is trained already.
+
+    Whatever the network sees, it sees the same patches in the same order for the same number of
+    steps: they depend on the names, the seed and `config.kis` alone.
+
+    Args:
+        name: shown in progress and messages.
+        build: makes the network; called after the seed is set.
+        sources: training cases: `image`, `breast`, `tumour`, and `maps` where the network takes
+            them.
+        spacing_mm: of the prepared grid.
+        folder: of this training.
+        config: settings.
+        fabric: device and precision.
+        progress: listener.
+        loss: terms from the model and a batch; None is `tumour_loss`.
+        validate: see `PatchTask`.
+    """
     torch.manual_seed(config.seed)
     task = PatchTask(
-        "KIS-Net" if with_maps else "ResUNet",
-        build_stage3(network, config, with_maps),
-        [
-            PatchSource(
-                case.name,
-                {key: case.files[key] for key in arrays}
-                | ({"maps": folder.maps(case.name)} if with_maps else {}),
-                case.files["tumour"],
-            )
-            for case in cases
-        ],
+        name,
+        build(),
+        sources,
         config.kis,
         augment=config.augment,
-        spacing_mm=cases[0].grid.spacing,
-        loss=loss,
+        spacing_mm=spacing_mm,
+        loss=loss or (lambda model, batch: tumour_loss(model, batch, config)),
         validate=validate,
         seed=config.seed,
         workers=config.loader_workers,
     )
-    return fit(task, fabric, folder.kis if with_maps else folder.baseline, progress)
+    return fit(task, fabric, folder, progress)
+
+
+def tumour_loss(model: nn.Module, batch: dict[str, Tensor], config: Config) -> dict[str, Tensor]:
+    """Eq. (5) of a network of the image and, where the batch has them, the maps."""
+    guides = [as_map_input(batch["maps"], config.kis.maps)] if "maps" in batch else []
+    return segmentation_loss(
+        model(batch["image"], *guides),
+        batch["tumour"],
+        lambda_=config.kis.lambda_,
+        lambda_on=config.kis.lambda_on,
+    )
 
 
 def build_stage3(network: NetworkSettings, config: Config, with_maps: bool) -> nn.Module:

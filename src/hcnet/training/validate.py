@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from lightning_fabric import Fabric
+from numpy.typing import NDArray
 from torch import nn
 
 from hcnet.cohorts.case import VolumeSource
@@ -21,7 +22,7 @@ from hcnet.progress import SILENT, Progress
 from hcnet.training.folder import RunFolder
 from hcnet.training.stage_kis import tumour_probability
 from hcnet.volumes.nifti import write_nifti
-from hcnet.volumes.volume import to_canonical
+from hcnet.volumes.volume import Volume, to_canonical
 
 RESULTS = "results.json"
 
@@ -99,9 +100,7 @@ def validate(
             probability = tumour_probability(
                 model, case, folder, config, fabric, with_maps=name == "KIS-Net"
             )
-            found = case.frame.to_native(probability.numpy(), "linear")
-            breast = case.frame.to_native(np.asarray(case.breast, np.float32), "linear").data >= 0.5
-            mask = found.with_data(tumour_mask(found.data, breast, found.grid, config.inference))
+            mask = native_mask(case, probability.numpy(), config)
             write_nifti(mask, folder.validation / name.lower() / f"{case.name}.nii.gz")
             reference = read_mask(references[case.name])
             predicted = to_canonical(mask).data > 0
@@ -116,3 +115,19 @@ def validate(
     results = Results(tables, difference, maps)
     write_json(folder.validation / RESULTS, results.as_json())
     return results
+
+
+def native_mask(case: CachedCase, probability: NDArray[Any], config: Config) -> Volume:
+    """Decide a prepared case's tumour mask on the exam's own grid, inside the breast.
+
+    Args:
+        case: gives the grids and the breast.
+        probability: (X, Y, Z) tumour probability on the prepared grid.
+        config: threshold and smallest focus.
+
+    Returns:
+        uint8 mask on the exam's own grid.
+    """
+    found = case.frame.to_native(probability, "linear")
+    breast = case.frame.to_native(np.asarray(case.breast, np.float32), "linear").data >= 0.5
+    return found.with_data(tumour_mask(found.data, breast, found.grid, config.inference))

@@ -1,0 +1,132 @@
+"""Stages 1 and 2 of an arm: labels from the DCE phases, and their prediction, out of fold."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from lightning_fabric import Fabric
+
+from hcnet.config import Config
+from hcnet.evaluation.map_metrics import MapTable, evaluate_maps
+from hcnet.files import write_text
+from hcnet.kinetics.alternatives import Alternative, fit_alternative
+from hcnet.kinetics.clustering import CODEBOOK, Clusterer, Clustering, map_exam
+from hcnet.kinetics.tic import choose_time_grid
+from hcnet.nets.registry import count_parameters
+from hcnet.prepare.cache import CachedCase
+from hcnet.progress import SILENT, Progress
+from hcnet.studies.ablation.arms import ClustererName, Maps
+from hcnet.studies.ablation.material import Material
+from hcnet.training.folder import RunFolder, write_array
+from hcnet.training.split import folds_of
+from hcnet.training.stage_hipm import map_labels, train_hipm, write_maps
+from hcnet.training.stage_kinetics import CurveSource, fit_clustering, training_sample
+
+ALTERNATIVE = "alternative.json"
+
+
+@dataclass(frozen=True, eq=False)
+class PredictedMaps:
+    """What stage 2 came to.
+
+    Attributes:
+        scores: of the held-out cases.
+        parameters: of one HIPM.
+    """
+
+    scores: MapTable
+    parameters: int
+
+
+def label_cases(
+    maps: Maps,
+    material: Material,
+    folder: RunFolder,
+    config: Config,
+    progress: Progress = SILENT,
+) -> Config:
+    """Stage 1: fit the classes on the training cases and label every case.
+
+    What is in the folder already is left as it is.
+
+    Args:
+        maps: how the classes come about, and whether extra cases take part.
+        material: the cases.
+        folder: for `kinetics/`.
+        config: settings.
+        progress: listener.
+
+    Returns:
+        the settings with the number of classes that there are; `bins` may have another than asked.
+    """
+    learn = [CurveSource.of(case) for case in _learners(maps, material)]
+    fitted = _fitted(maps.clusterer, learn, folder, config, progress)
+    others = [CurveSource.of(case) for case in material.hold]
+    for source in progress.track([*learn, *others], "labelling"):
+        path = folder.labels(source.name)
+        if not path.exists():
+            labels = map_exam(fitted, source.phases, source.breast, source.clock)
+            write_array(path, labels)
+    kinetics = config.kinetics.model_copy(update={"k": fitted.codebook.k})
+    return config.model_copy(update={"kinetics": kinetics})
+
+
+def predict_maps(
+    maps: Maps,
+    material: Material,
+    folder: RunFolder,
+    config: Config,
+    fabric: Fabric,
+    progress: Progress = SILENT,
+) -> PredictedMaps:
+    """Stage 2: a map of every case of the cohort from an HIPM that has not seen its patient.
+
+    Folds are of the cohort's training cases; extra cases, where they take part, are in every
+    training set.
+
+    Args:
+        maps: whether extra cases take part.
+        material: the cases.
+        folder: with the labels of stage 1; gets `hipm/`.
+        config: as `label_cases` returned it.
+        fabric: device and precision.
+        progress: listener.
+    """
+    learn = _learners(maps, material)
+    for number, fold in enumerate(folds_of(material.split.train, config.hipm.folds, config.seed)):
+        inside = {case.name for case in fold}
+        here = [case for case in material.learn if case.name in inside]
+        rest = [case for case in learn if case.name not in inside]
+        partial = train_hipm(rest, here, f"fold{number}", folder, config, fabric, progress)
+        write_maps(partial, here, folder, config, fabric, progress)
+    hipm = train_hipm(learn, material.hold, "final", folder, config, fabric, progress)
+    write_maps(hipm, material.hold, folder, config, fabric, progress)
+    pairs = (
+        (case.name, np.load(folder.labels(case.name)), map_labels(np.load(folder.maps(case.name))))
+        for case in material.hold
+    )
+    return PredictedMaps(evaluate_maps(pairs, config.kinetics.k), count_parameters(hipm))
+
+
+def _learners(maps: Maps, material: Material) -> list[CachedCase]:
+    return [*material.learn, *(material.extra if maps.extra else ())]
+
+
+def _fitted(
+    name: ClustererName,
+    sources: Sequence[CurveSource],
+    folder: RunFolder,
+    config: Config,
+    progress: Progress,
+) -> Clusterer:
+    kinetics, seed = config.kinetics, config.seed
+    if name == "vqvae":
+        if not (folder.kinetics / CODEBOOK).exists():
+            fit_clustering(sources, kinetics, seed, folder.kinetics, progress).save(folder.kinetics)
+        return Clustering.load(folder.kinetics)
+    stored = folder.kinetics / ALTERNATIVE
+    if not stored.exists():
+        grid = choose_time_grid([source.clock for source in sources], kinetics.points)
+        raw = training_sample(sources, grid, kinetics.max_points, seed)
+        write_text(stored, fit_alternative(name, raw, kinetics, grid, seed).to_json())
+    return Alternative.from_json(stored.read_text(encoding="utf-8"))

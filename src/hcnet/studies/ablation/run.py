@@ -1,0 +1,170 @@
+"""An ablation from cohort to table: every arm with every seed, resumable at any point.
+
+OUT/config.json, cohort.json         settings and cases; another run in the folder is refused
+OUT/cache/                           prepared cases, shared by all arms and seeds
+OUT/images/, pseudo/                 images and masks that some arms need, shared by all seeds
+OUT/seed<i>/ARM/                     one training, and `scores.json` when it is done; for arms that
+                                     own maps also kinetics/ and hipm/
+OUT/results.json, table.*, figure.*, cases.csv     written after each complete seed
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from hcnet.cohorts.cohort import Cohort
+from hcnet.config import Config
+from hcnet.errors import ConfigError
+from hcnet.files import write_aside, write_json, write_text
+from hcnet.progress import SILENT, Progress
+from hcnet.runtime import best_precision, environment, make_fabric
+from hcnet.studies.ablation.figure import forest_figure
+from hcnet.studies.ablation.material import Material, Split, prepare_material, split_cohorts
+from hcnet.studies.ablation.plan import Plan, make_plan
+from hcnet.studies.ablation.records import ArmRecord
+from hcnet.studies.ablation.seed import SeedTrainings
+from hcnet.studies.ablation.strata import case_facts
+from hcnet.studies.ablation.summary import Summary, summarise
+from hcnet.studies.ablation.tables import as_json, markdown, write_cases_csv, write_results_csv
+from hcnet.studies.ablation.truth import EXACT, READER, is_phantom
+from hcnet.training.folder import RunFolder, open_run, same_cases
+from hcnet.training.split import patient_of
+
+RESULTS = "results.json"
+
+
+def plan_ablation(
+    cohort: Cohort,
+    extra: Cohort | None,
+    config: Config,
+    seeds: int,
+    names: Sequence[str] | None = None,
+) -> tuple[Split, Plan]:
+    """Split the cases and choose the arms; nothing is computed or written yet.
+
+    Args:
+        cohort: cases with masks.
+        extra: contrast-enhanced cases whose masks are not read, for the arms that learn from such.
+        config: settings.
+        seeds: how many times everything is trained, with `config.seed`, `config.seed` + 1, ...
+        names: of arms; None takes all that the data allow.
+
+    Raises:
+        InputError, ConfigError: as `split_cohorts` and `make_plan`.
+    """
+    split = split_cohorts(cohort, extra, config)
+    return split, make_plan(cohort, split.test, extra, config, seeds, names)
+
+
+def run_ablation(
+    split: Split, plan: Plan, config: Config, out: Path, progress: Progress = SILENT
+) -> Summary:
+    """Train and score what is planned; the same call goes on where an earlier one stopped.
+
+    Args:
+        split: who learns and who is held out.
+        plan: which arms, how many seeds.
+        config: settings.
+        out: folder of the results.
+        progress: listener.
+
+    Returns:
+        the results, which are also written to `out`.
+
+    Raises:
+        ConfigError: `out` holds a run with other settings or on other cases.
+        InputError: a case cannot be used, or `out` holds something else.
+    """
+    material = _open(split, config, out, progress)
+    records: list[ArmRecord] = []
+    for number in range(plan.seeds):
+        records += _train_seed(number, material, plan, config, out, progress)
+        summary = _write_results(records, material, plan, config, out, progress)
+    return summary
+
+
+def train_one_seed(
+    number: int, split: Split, plan: Plan, config: Config, out: Path, progress: Progress = SILENT
+) -> None:
+    """Train and score one seed and write no table, so that several processes share the work.
+
+    No two of them may train the same seed in the same folder. `run_ablation` then finds all seeds
+    done and writes the results.
+
+    Args:
+        number: of the seed, from 0.
+        split: see `run_ablation`, also for the errors.
+        plan: which arms, how many seeds.
+        config: settings.
+        out: folder of the results.
+        progress: listener.
+
+    Raises:
+        ConfigError: the plan has no such seed; else as `run_ablation`.
+    """
+    if not 0 <= number < plan.seeds:
+        raise ConfigError(f"there is no seed {number}; the seeds are 0 to {plan.seeds - 1}.")
+    _train_seed(number, _open(split, config, out, progress), plan, config, out, progress)
+
+
+def _open(split: Split, config: Config, out: Path, progress: Progress) -> Material:
+    open_run(out, config)
+    material = prepare_material(split, config, out / "cache", progress)
+    same_cases(RunFolder(out), {c.name: c.folder.name for c in (*material.own, *material.extra)})
+    return material
+
+
+def _train_seed(
+    number: int, material: Material, plan: Plan, config: Config, out: Path, progress: Progress
+) -> list[ArmRecord]:
+    own = config.model_copy(update={"seed": config.seed + number})
+    fabric = make_fabric(_precision(config))
+    trainings = SeedTrainings(material, plan, out, out / f"seed{number}", own, fabric, progress)
+    records = []
+    for place, arm in enumerate(plan.arms, start=1):
+        progress.message(
+            f"seed {number + 1} of {plan.seeds}, arm {place} of {len(plan.arms)}: {arm.name}"
+        )
+        records.append(trainings.record(arm))
+    return records
+
+
+def _precision(config: Config) -> str:
+    return best_precision() if config.precision == "auto" else config.precision
+
+
+def _write_results(
+    records: Sequence[ArmRecord],
+    material: Material,
+    plan: Plan,
+    config: Config,
+    out: Path,
+    progress: Progress,
+) -> Summary:
+    split = material.split
+    facts = case_facts(material, progress)
+    patients = {case.name: patient_of(case) for case in split.test}
+    summary = summarise(records, facts, patients, config.seed)
+    reference = EXACT if is_phantom(split.root) else READER
+    write_json(
+        out / RESULTS,
+        {
+            **as_json(summary),
+            "left_out": plan.left_out,
+            "reference": reference,
+            "seeds_planned": plan.seeds,
+            "updates": plan.updates,
+            "train": [case.name for case in split.train],
+            "test": [case.name for case in split.test],
+            "extra": len(split.extra),
+            "precision": _precision(config),
+            "environment": environment(),
+        },
+    )
+    write_text(out / "table.md", markdown(summary, plan.left_out, reference))
+    write_results_csv(summary, out / "table.csv")
+    write_cases_csv(records, facts, out / "cases.csv")
+    figure = forest_figure(summary)
+    for suffix in ("png", "svg"):
+        with write_aside(out / f"figure.{suffix}") as aside:
+            figure.savefig(aside, dpi=160)
+    return summary

@@ -1,0 +1,82 @@
+"""Scores of one trained arm on the held-out cases, each on its own grid."""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hcnet.config import Config
+from hcnet.evaluation.evaluate import CaseScores, read_mask, score_case
+from hcnet.evaluation.overlap import overlap
+from hcnet.prepare.cache import CachedCase
+from hcnet.progress import SILENT, Progress
+from hcnet.studies.ablation.material import Material
+from hcnet.training.validate import native_mask
+from hcnet.volumes.components import components
+from hcnet.volumes.volume import to_canonical
+
+
+@dataclass(frozen=True)
+class TestScores:
+    """Scores of one held-out case.
+
+    Attributes:
+        scores: against the reference.
+        components: connected parts of the prediction.
+        redrawn_dsc: mean DSC against other lesions drawn on the same anatomy, in null cohorts;
+            NaN elsewhere.
+    """
+
+    __test__ = False  # no test class, whatever its name says to pytest
+
+    scores: CaseScores
+    components: int
+    redrawn_dsc: float
+
+    def as_json(self) -> dict[str, Any]:
+        """All numbers in one object; undefined values are None."""
+        row = {**asdict(self.scores), "components": self.components,
+               "redrawn_dsc": self.redrawn_dsc}  # fmt: skip
+        return {key: None if value != value else value for key, value in row.items()}
+
+    @classmethod
+    def from_json(cls, row: dict[str, Any]) -> "TestScores":
+        """What `as_json` told."""
+        values: dict[str, Any] = {k: float("nan") if v is None else v for k, v in row.items()}
+        scores = CaseScores(**{f.name: values[f.name] for f in fields(CaseScores)})
+        return cls(scores, int(values["components"]), float(values["redrawn_dsc"]))
+
+
+def score_arm(
+    probability: Callable[[CachedCase], NDArray[Any]],
+    material: Material,
+    config: Config,
+    text: str,
+    progress: Progress = SILENT,
+) -> list[TestScores]:
+    """Segment and score every held-out case.
+
+    Args:
+        probability: (X, Y, Z) tumour probability of a prepared case.
+        material: its held-out cases.
+        config: threshold and smallest focus.
+        text: shown in progress.
+        progress: listener.
+    """
+    rows = []
+    for case in progress.track(material.hold, text):
+        reference = material.split.references[case.name]
+        mask = to_canonical(native_mask(case, probability(case), config))
+        found = mask.data > 0
+        truth = read_mask(reference.tumour)
+        others = [overlap(found, read_mask(source).data).dsc for source in reference.redrawn]
+        rows.append(
+            TestScores(
+                score_case(case.name, found, truth.data, truth.grid),
+                len(components(found, mask.grid)),
+                float(np.mean(others)) if others else float("nan"),
+            )
+        )
+    return rows

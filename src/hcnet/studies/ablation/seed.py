@@ -1,0 +1,144 @@
+"""The trainings of one seed: each arm, and the maps that several of them share."""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+from lightning_fabric import Fabric
+
+from hcnet.config import Config
+from hcnet.nets.registry import count_parameters
+from hcnet.progress import SILENT, Progress
+from hcnet.studies.ablation.arms import MAPS, Arm
+from hcnet.studies.ablation.guides import write_guides
+from hcnet.studies.ablation.images import image_files, pseudo_masks
+from hcnet.studies.ablation.map_stages import PredictedMaps, label_cases, predict_maps
+from hcnet.studies.ablation.material import Material
+from hcnet.studies.ablation.plan import Plan
+from hcnet.studies.ablation.records import (
+    ArmRecord,
+    Cost,
+    final_loss,
+    read_record,
+    trained_seconds,
+)
+from hcnet.studies.ablation.score import score_arm
+from hcnet.studies.ablation.segmenters import ArmFiles, train_arm, tumour_probability
+from hcnet.training.folder import RunFolder
+
+SEGMENTER = "network"
+
+
+class SeedTrainings:
+    """All trainings of one seed; maps that several arms use are made once, and only if needed.
+
+    Args:
+        material: the cases.
+        plan: how much of everything.
+        out: folder of the ablation, for files that all seeds share.
+        root: folder of this seed.
+        config: settings, with this seed.
+        fabric: device and precision.
+        progress: listener.
+    """
+
+    def __init__(
+        self,
+        material: Material,
+        plan: Plan,
+        out: Path,
+        root: Path,
+        config: Config,
+        fabric: Fabric,
+        progress: Progress = SILENT,
+    ) -> None:
+        self.material = material
+        self.plan = plan
+        self.out = out
+        self.root = root
+        self.config = config
+        self.fabric = fabric
+        self.progress = progress
+        self._labelled: dict[str, Config] = {}
+        self._predicted: dict[str, PredictedMaps] = {}
+
+    def record(self, arm: Arm) -> ArmRecord:
+        """Train and score an arm, or read what is there."""
+        folder = self.root / arm.name
+        done = read_record(folder)
+        if done is not None:
+            return done
+        config = self.config if arm.maps is None else self._labels(arm.maps)
+        maps = self._maps(arm.maps) if arm.maps is not None and arm.needs_hipm else None
+        files = self._files(arm, config)
+        network = folder / SEGMENTER
+        model = train_arm(arm, self.material, files, network, config, self.fabric, self.progress)
+        rows = score_arm(
+            lambda case: tumour_probability(model, arm, case, files, config, self.fabric).numpy(),
+            self.material,
+            config,
+            f"scoring {arm.name}",
+            self.progress,
+        )
+        before = self._trained_before(arm)
+        record = ArmRecord(
+            arm.name,
+            config.seed,
+            tuple(rows),
+            Cost(
+                count_parameters(model) + (0 if maps is None else maps.parameters),
+                self.plan.updates * (1 + (0 if maps is None else self.plan.folds + 1)),
+                trained_seconds([network, *before]),
+                final_loss(network),
+            ),
+            *(
+                (maps.scores.pooled.mean_accuracy, maps.scores.pooled.mean_iou)
+                if maps is not None and arm.guide == "predicted"
+                else ()
+            ),
+        )
+        record.write(folder)
+        shutil.rmtree(folder / "guides", ignore_errors=True)  # large, and quick to make again
+        return record
+
+    def _files(self, arm: Arm, config: Config) -> ArmFiles:
+        material, out, progress = self.material, self.out, self.progress
+        seen = [*material.own, *(material.extra if arm.pseudo else ())]
+        files = ArmFiles(image_files(arm.image, seen, out / "images", progress))
+        if arm.pseudo:
+            files = replace(files, pseudo=pseudo_masks(material, out / "pseudo", progress))
+        if arm.guide is not None:
+            maps = RunFolder(self.root / (arm.maps or arm.name))
+            folder = self.root / arm.name / "guides"
+            guides = write_guides(
+                arm, material, maps, config.kinetics.k, folder, config.seed, progress
+            )
+            files = replace(files, guides=guides)
+        elif arm.maps is not None:
+            labels = RunFolder(self.root / arm.maps).labels
+            files = replace(files, labels={case.name: labels(case.name) for case in material.own})
+        return files
+
+    def _labels(self, name: str) -> Config:
+        if name not in self._labelled:
+            folder = RunFolder(self.root / name)
+            self._labelled[name] = label_cases(
+                MAPS[name], self.material, folder, self.config, self.progress
+            )
+        return self._labelled[name]
+
+    def _maps(self, name: str) -> PredictedMaps:
+        if name not in self._predicted:
+            folder = RunFolder(self.root / name)
+            self._predicted[name] = predict_maps(
+                MAPS[name], self.material, folder, self._labels(name), self.fabric, self.progress
+            )
+        return self._predicted[name]
+
+    def _trained_before(self, arm: Arm) -> list[Path]:
+        """Folders of the trainings that an arm's maps took."""
+        if arm.maps is None:
+            return []
+        folder = RunFolder(self.root / arm.maps)
+        names = [*(f"fold{i}" for i in range(self.plan.folds)), "final"] if arm.needs_hipm else []
+        return [folder.kinetics, *(folder.hipm / name for name in names)]

@@ -1,0 +1,162 @@
+"""The network of an arm: building it, training it by the recipe of stage 3, predicting with it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+
+from hcnet.config import Config
+from hcnet.inference.segment import as_map_input
+from hcnet.inference.windows import predict
+from hcnet.nets.auxiliary import AuxiliaryNet
+from hcnet.nets.cascade import Cascade
+from hcnet.nets.registry import build_network
+from hcnet.nets.resunet import Options as ResUNetOptions
+from hcnet.prepare.cache import CachedCase
+from hcnet.progress import SILENT, Progress
+from hcnet.studies.ablation.arms import Arm
+from hcnet.studies.ablation.guides import guide_channels
+from hcnet.studies.ablation.images import CHANNELS
+from hcnet.studies.ablation.material import Material
+from hcnet.training.losses import heterogeneity_loss, inverse_frequency_weights, segmentation_loss
+from hcnet.training.patch_task import LossFunction, class_frequencies
+from hcnet.training.patches import PatchSource
+from hcnet.training.stage_kis import baseline_network, train_segmenter
+
+
+@dataclass(frozen=True, eq=False)
+class ArmFiles:
+    """The files that an arm learns from and predicts from, by case.
+
+    Attributes:
+        images: what the network sees.
+        guides: what guides it; empty without.
+        labels: heterogeneity maps for a second head; empty without.
+        pseudo: masks of extra cases that take part; empty without.
+    """
+
+    images: Mapping[str, Path]
+    guides: Mapping[str, Path] = field(default_factory=dict)
+    labels: Mapping[str, Path] = field(default_factory=dict)
+    pseudo: Mapping[str, Path] = field(default_factory=dict)
+
+
+def build_arm(arm: Arm, config: Config) -> nn.Module:
+    """The untrained network of an arm; all return logits with the tumour's channel first."""
+    classes = config.kinetics.k + 1
+    plain = baseline_network(config)
+    if arm.network == "resunet":
+        return build_network(plain.name, CHANNELS[arm.image], 1, plain.options)
+    if arm.network == "auxiliary":
+        width = ResUNetOptions.model_validate(plain.options).width
+        return AuxiliaryNet(CHANNELS[arm.image], classes, width)
+    guide = classes if arm.network == "cascade" else guide_channels(arm, config.kinetics.k)
+    options = config.kis.network.options
+    segmenter = build_network(config.kis.network.name, CHANNELS[arm.image] + guide, 1, options)
+    if arm.network == "kisnet":
+        return segmenter
+    hipm = config.hipm.network
+    return Cascade(build_network(hipm.name, CHANNELS[arm.image], classes, hipm.options), segmenter)
+
+
+def train_arm(
+    arm: Arm,
+    material: Material,
+    files: ArmFiles,
+    folder: Path,
+    config: Config,
+    fabric: Fabric,
+    progress: Progress = SILENT,
+) -> nn.Module:
+    """Train the network of an arm, or load it where it is trained already.
+
+    Args:
+        arm: what to train.
+        material: its training cases have masks, which may be empty.
+        files: what it learns from.
+        folder: of this training.
+        config: settings, with the number of classes of the arm's maps.
+        fabric: device and precision.
+        progress: listener.
+    """
+    sources = [_source(case, case.files["tumour"], files) for case in material.learn]
+    sources += [
+        _source(case, files.pseudo[case.name], files)
+        for case in material.extra
+        if case.name in files.pseudo
+    ]
+    loss = _auxiliary_loss(sources, config, fabric) if arm.network == "auxiliary" else None
+    return train_segmenter(
+        arm.name,
+        lambda: build_arm(arm, config),
+        sources,
+        material.learn[0].grid.spacing,
+        folder,
+        config,
+        fabric,
+        progress,
+        loss=loss,
+    )
+
+
+def tumour_probability(
+    model: nn.Module, arm: Arm, case: CachedCase, files: ArmFiles, config: Config, fabric: Fabric
+) -> Tensor:
+    """Tumour probability (X, Y, Z) of a prepared case by a trained arm."""
+    channels = CHANNELS[arm.image]
+    image = torch.from_numpy(np.array(np.load(files.images[case.name]), np.float32))
+    inputs = image.reshape(channels, *case.grid.shape)
+    if files.guides:
+        guide = torch.from_numpy(np.load(files.guides[case.name]))
+        inputs = torch.cat([inputs, as_map_input(guide, config.kis.maps)])
+    return predict(
+        _window_model(fabric.to_device(model), channels),
+        inputs,
+        config.kis.patch,
+        config.inference.overlap,
+        fabric,
+    )[0]
+
+
+def _window_model(network: nn.Module, channels: int) -> Callable[[Tensor], Tensor]:
+    """A network as a function from windows, of image and guide together, to tumour probability."""
+
+    def probability(window: Tensor) -> Tensor:
+        image, guide = window[:, :channels], window[:, channels:]
+        logits = network(image, guide) if guide.shape[1] else network(image)
+        return torch.sigmoid(logits[:, :1].float())
+
+    return probability
+
+
+def _source(case: CachedCase, tumour: Path, files: ArmFiles) -> PatchSource:
+    arrays = {"image": files.images[case.name], "breast": case.files["breast"], "tumour": tumour}
+    if files.guides:
+        arrays["maps"] = files.guides[case.name]
+    if files.labels:
+        arrays["labels"] = files.labels[case.name]
+    return PatchSource(case.name, arrays, tumour)
+
+
+def _auxiliary_loss(sources: list[PatchSource], config: Config, fabric: Fabric) -> LossFunction:
+    """Losses of stages 3 and 2 added, one for each head."""
+    labels = [np.load(source.arrays["labels"], mmap_mode="r") for source in sources]
+    weights = inverse_frequency_weights(class_frequencies(labels, config.kinetics.k + 1))
+
+    def loss(model: nn.Module, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        logits = model(batch["image"])
+        tumour = segmentation_loss(
+            logits[:, :1],
+            batch["tumour"],
+            lambda_=config.kis.lambda_,
+            lambda_on=config.kis.lambda_on,
+        )
+        kinds = heterogeneity_loss(logits[:, 1:], batch["labels"], weights.to(fabric.device))
+        return {"loss": tumour["loss"] + kinds["loss"], "tumour": tumour["loss"],
+                "map": kinds["loss"]}  # fmt: skip
+
+    return loss

@@ -1,0 +1,1 @@
+"""How many kinds of curves there are: every K, scale and clustering on held-out patients."""
