@@ -61,24 +61,10 @@ def crossed_mean(
         ValueError: not a table, an infinite value, or `patients` of another length.
     """
     table, owners = _checked(values, patients)
-    defined = ~np.isnan(table)
-    kept = table[defined]
-    undefined = int(table.size - kept.size)
-    if not kept.size:
-        return Estimate(math.nan, math.nan, math.nan, math.nan, 0, undefined, level)
-    low = high = math.nan
-    if _patients(owners, defined) > 1:
+    means = None
+    if _patients(owners, ~np.isnan(table)) > 1:
         means = _crossed_means(table, owners, draws, seed)
-        low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
-    return Estimate(
-        mean=float(kept.mean()),
-        low=float(low),
-        high=float(high),
-        median=float(np.median(kept)),
-        n=int(kept.size),
-        undefined=undefined,
-        level=level,
-    )
+    return Estimate.of(table, means, level)
 
 
 def crossed_comparison(

@@ -43,6 +43,31 @@ class Estimate:
     undefined: int
     level: float = LEVEL
 
+    @classmethod
+    def of(
+        cls, values: NDArray[np.float64], means: NDArray[np.float64] | None, level: float
+    ) -> "Estimate":
+        """Summarise values of any shape, NaN being undefined.
+
+        Args:
+            values: what was measured.
+            means: bootstrap means; None where there is no interval.
+            level: coverage of the interval.
+        """
+        kept = values[~np.isnan(values)]
+        low = high = math.nan
+        if means is not None and kept.size:
+            low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
+        return cls(
+            mean=float(kept.mean()) if kept.size else math.nan,
+            low=float(low),
+            high=float(high),
+            median=float(np.median(kept)) if kept.size else math.nan,
+            n=int(kept.size),
+            undefined=int(values.size - kept.size),
+            level=level,
+        )
+
 
 @dataclass(frozen=True)
 class Proportion:
@@ -104,23 +129,10 @@ def bootstrap_mean(
     """
     array, owners = _checked(values, patients)
     defined = ~np.isnan(array)
-    array, owners = array[defined], owners[defined]
-    undefined = int((~defined).sum())
-    if not len(array):
-        return Estimate(math.nan, math.nan, math.nan, math.nan, 0, undefined, level)
-    low = high = math.nan
-    if len(np.unique(owners)) > 1:
-        means = _bootstrap_means(array, owners, draws, seed)
-        low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
-    return Estimate(
-        mean=float(array.mean()),
-        low=float(low),
-        high=float(high),
-        median=float(np.median(array)),
-        n=len(array),
-        undefined=undefined,
-        level=level,
-    )
+    means = None
+    if len(np.unique(owners[defined])) > 1:
+        means = _bootstrap_means(array[defined], owners[defined], draws, seed)
+    return Estimate.of(array, means, level)
 
 
 def paired_comparison(
