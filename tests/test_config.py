@@ -66,9 +66,7 @@ def test_wrong_settings_are_named(override, message):
 
 
 def test_unknown_preset_and_broken_file(tmp_path):
-    with pytest.raises(
-        ConfigError, match="there are: ablation, .*, demo, ispy1-small"
-    ):
+    with pytest.raises(ConfigError, match=r"there are: ablation, .*, demo, ispy1-small"):
         load_config("big")
     file = tmp_path / "broken.toml"
     file.write_text("seed = ")
