@@ -7,8 +7,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from hcnet.nets.losses import dice_loss, segmentation_loss
 from hcnet.nets.registry import build_network, count_parameters
-from hcnet.training.losses import dice_loss, segmentation_loss
 
 CODES = 3
 SMALL = {

@@ -17,7 +17,6 @@ class Line:
     name = "line"
     epochs = 12
     steps_per_epoch = 5
-    weight_decay = 0.0
     clip_gradient = 100.0
 
     def __init__(self, stop_at=None, target=3.0):
@@ -29,6 +28,10 @@ class Line:
 
     def lr(self, epoch):
         return loop.cosine(0.5, epoch, self.epochs)
+
+    def optimiser(self):
+        learning = [p for p in self.model.parameters() if p.requires_grad]
+        return torch.optim.Adam(learning)
 
     def batches(self, first_step):
         for step in range(first_step, self.epochs * self.steps_per_epoch):

@@ -52,15 +52,18 @@ def map_model(hipm: nn.Module) -> Callable[[Tensor], Tensor]:
     return lambda window: torch.softmax(hipm(window).float(), dim=1)
 
 
-def tumour_model(network: nn.Module) -> Callable[[Tensor], Tensor]:
+def tumour_model(network: nn.Module, image_channels: int = 1) -> Callable[[Tensor], Tensor]:
     """A segmentation network as a function from windows to tumour probability (sigmoid).
 
-    A window's first channel is the image; what follows, if anything, is the heterogeneity map.
+    Args:
+        network: its first logit is the tumour's.
+        image_channels: of a window; what follows, if anything, is the network's guide, e.g. the
+            heterogeneity map.
     """
 
     def probability(window: Tensor) -> Tensor:
-        image, maps = window[:, :1], window[:, 1:]
-        logits = network(image, maps) if maps.shape[1] else network(image)
-        return torch.sigmoid(logits.float())
+        image, guide = window[:, :image_channels], window[:, image_channels:]
+        logits = network(image, guide) if guide.shape[1] else network(image)
+        return torch.sigmoid(logits[:, :1].float())
 
     return probability

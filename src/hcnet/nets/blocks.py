@@ -88,3 +88,11 @@ def conv_norm_act(in_channels: int, out_channels: int) -> nn.Sequential:
         nn.BatchNorm3d(out_channels),
         nn.LeakyReLU(0.2, inplace=True),
     )
+
+
+def logit_head(in_channels: int, out_channels: int) -> nn.Sequential:
+    """3x3x3 convolution and batch norm, as the group's networks end before their sigmoid."""
+    return nn.Sequential(
+        nn.Conv3d(in_channels, out_channels, 3, padding=1, bias=False),
+        nn.BatchNorm3d(out_channels),
+    )

@@ -3,16 +3,16 @@
 import torch
 from torch import Tensor, nn
 
-from hcnet.nets.blocks import conv_norm_act
+from hcnet.nets.blocks import conv_norm_act, logit_head
 
 
 class KineticInformationFusionBlock(nn.Module):
     """Fuse structural features with a heterogeneity map into logits.
 
     The kinetic stream embeds the map, convolves it and ends in a sigmoid, so that it is bounded
-    whatever the map. Both streams are concatenated, convolved by several 3x3x3 layers, batch
-    normalised and read out by a 1x1x1 head. The paper's final sigmoid belongs to loss and
-    inference.
+    whatever the map. Both streams are concatenated and convolved by several 3x3x3 layers; the last
+    of them is batch normalised and is the output, as the head of ResUNet is. The paper's final
+    sigmoid belongs to loss and inference.
 
     The embedding is a matrix applied at each voxel, a 1x1x1 convolution without bias: a one-hot
     label picks the vector of its class, class probabilities mix the vectors.
@@ -38,16 +38,11 @@ class KineticInformationFusionBlock(nn.Module):
         self.kinetic = nn.Sequential(
             conv_norm_act(embedding, features), conv_norm_act(features, features), nn.Sigmoid()
         )
+        widths = [2 * features] + [features] * (convolutions - 1)
         layers: list[nn.Module] = []
-        for index in range(convolutions):
-            before = 2 * features if index == 0 else features
-            last = index == convolutions - 1
-            layers.append(nn.Conv3d(before, features, 3, padding=1, bias=not last))
-            if last:
-                layers.append(nn.BatchNorm3d(features))
-            layers.append(nn.LeakyReLU(0.2, inplace=True))
-        self.fusion = nn.Sequential(*layers)
-        self.head = nn.Conv3d(features, out_channels, 1)
+        for width in widths[:-1]:  # the paper names a single norm here, the last layer's
+            layers += [nn.Conv3d(width, features, 3, padding=1), nn.LeakyReLU(0.2, inplace=True)]
+        self.fusion = nn.Sequential(*layers, *logit_head(widths[-1], out_channels))
 
     def kinetic_stream(self, kinetic_map: Tensor) -> Tensor:
         """The map as features between 0 and 1: (B, classes, x, y, z) to (B, features, x, y, z)."""
@@ -65,5 +60,5 @@ class KineticInformationFusionBlock(nn.Module):
             (B, out_channels, x, y, z).
         """
         both = torch.cat([structure, self.kinetic_stream(kinetic_map)], dim=1)
-        logits: Tensor = self.head(self.fusion(both))
+        logits: Tensor = self.fusion(both)
         return logits

@@ -11,7 +11,14 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
-from hcnet.nets.blocks import HALVINGS, apply_safely, conv_norm_act, crop_like, pad_for_encoder
+from hcnet.nets.blocks import (
+    HALVINGS,
+    apply_safely,
+    conv_norm_act,
+    crop_like,
+    logit_head,
+    pad_for_encoder,
+)
 
 
 class Options(BaseModel):
@@ -79,9 +86,7 @@ class ResUNet(nn.Module):
     def __init__(self, in_channels: int, out_channels: int, width: int = 16) -> None:
         super().__init__()
         self.body = ResUNetBody(in_channels, width)
-        self.head = nn.Sequential(
-            nn.Conv3d(width, out_channels, 3, padding=1, bias=False), nn.BatchNorm3d(out_channels)
-        )
+        self.head = logit_head(width, out_channels)
 
     def features(self, image: Tensor) -> Tensor:
         """The last decoder feature map, (B, width, x, y, z), of an image (B, C, x, y, z)."""

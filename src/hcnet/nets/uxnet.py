@@ -18,6 +18,8 @@ from torch.nn import functional as F
 from hcnet.nets.blocks import apply_safely, crop_like, pad_for_encoder
 from hcnet.nets.depthwise import DepthwiseConv3d
 from hcnet.nets.instance_norm import InstanceNorm
+from hcnet.nets.losses import segmentation_loss
+from hcnet.nets.recipe import Batch, Leg, Recipe
 
 _NORM = "hcnet_instance"
 """How MONAI's blocks, which take a norm by name, find ours: the same function as their default."""
@@ -37,6 +39,20 @@ class Options(BaseModel):
     ] = (48, 96, 192, 384)
     hidden: Annotated[PositiveInt, Field(description="channels of the deepest UNETR block")] = 768
     blocks: Annotated[PositiveInt, Field(description="large-kernel blocks a stage")] = 2
+
+
+def _loss(model: nn.Module, batch: Batch) -> dict[str, Tensor]:
+    return segmentation_loss(model(batch["image"]), batch["tumour"], lambda_=1.0)
+
+
+RECIPE = Recipe(
+    legs=(Leg(loss=_loss),),
+    optimiser="adamw",
+    lr=0.001,
+    halve_every=None,
+    note="Dice + cross-entropy and AdamW are the authors'; the rate is the paper's for its HIPM, "
+    "as the authors' 0.0001 is for 40 000 updates",
+)
 
 
 class UXNet(nn.Module):

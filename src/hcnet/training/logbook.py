@@ -1,6 +1,7 @@
 """Logbook: one JSON line an epoch, and the same numbers for TensorBoard."""
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -48,3 +49,23 @@ def read_log(folder: Path) -> list[dict[str, Any]]:
         except json.JSONDecodeError:
             break
     return lines
+
+
+def trained_seconds(folders: Iterable[Path]) -> float:
+    """Seconds that trainings took, by their logs.
+
+    A log's clock starts anew whenever a training is resumed, so it counts what each session added.
+    """
+    total = 0.0
+    for folder in folders:
+        before = 0.0
+        for line in read_log(folder):
+            now = float(line["seconds"])
+            total += now - before if now >= before else now
+            before = now
+    return total
+
+
+def final_loss(folder: Path) -> float:
+    """Mean training loss of the last epoch of a finished training."""
+    return float(read_log(folder)[-1]["loss"])

@@ -37,8 +37,11 @@ class Task(Protocol):
     model: nn.Module
     epochs: int
     steps_per_epoch: int
-    weight_decay: float
     clip_gradient: float
+
+    def optimiser(self) -> torch.optim.Optimizer:
+        """A new optimiser of the parameters that learn."""
+        ...
 
     def lr(self, epoch: float) -> float:
         """Learning rate at a point of training, in epochs."""
@@ -80,7 +83,7 @@ def fit(task: Task, fabric: Fabric, folder: Path, progress: Progress = SILENT) -
     if finished.exists():
         load_model(finished, task.model)
         return fabric.to_device(task.model).eval()
-    optimiser = torch.optim.Adam(task.model.parameters(), weight_decay=task.weight_decay)
+    optimiser = task.optimiser()
     checkpoint = folder / CHECKPOINT
     done = load_checkpoint(checkpoint, task.model, optimiser) if checkpoint.exists() else 0
     if done:
@@ -93,7 +96,7 @@ def fit(task: Task, fabric: Fabric, folder: Path, progress: Progress = SILENT) -
     sums: defaultdict[str, float] = defaultdict(float)
     saved = started = time.monotonic()
 
-    model.train()
+    _training_mode(task.model)
     for step in progress.track(range(done, total), task.name, total - done):
         for group in optimiser.param_groups:
             group["lr"] = task.lr(step / task.steps_per_epoch)
@@ -117,7 +120,7 @@ def fit(task: Task, fabric: Fabric, folder: Path, progress: Progress = SILENT) -
         values |= {"lr": optimiser.param_groups[0]["lr"], "seconds": time.monotonic() - started}
         logbook.write(epoch, values)
         sums.clear()
-        model.train()
+        _training_mode(task.model)
         if time.monotonic() - saved > SECONDS_BETWEEN_CHECKPOINTS and step + 1 < total:
             save_checkpoint(checkpoint, task.model, optimiser.optimizer, step + 1)
             saved = time.monotonic()
@@ -126,6 +129,15 @@ def fit(task: Task, fabric: Fabric, folder: Path, progress: Progress = SILENT) -
     save_model(finished, task.model)
     checkpoint.unlink(missing_ok=True)
     return task.model.eval()
+
+
+def _training_mode(model: nn.Module) -> None:
+    """Training mode for what learns; frozen parts keep their running statistics."""
+    model.train()
+    for part in model.modules():
+        parameters = list(part.parameters())
+        if parameters and not any(parameter.requires_grad for parameter in parameters):
+            part.eval()
 
 
 def cosine(lr: float, epoch: float, epochs: int) -> float:

@@ -8,13 +8,15 @@ import torch
 from torch import Tensor, nn
 
 from hcnet.nets.blocks import channels_last
+from hcnet.nets.recipe import Loss
 from hcnet.settings import AugmentSettings, StageSettings
 from hcnet.training.augment import Augment
 from hcnet.training.loop import cosine
 from hcnet.training.patches import Patches, PatchSource, patch_batches
 
-LossFunction = Callable[[nn.Module, dict[str, Tensor]], dict[str, Tensor]]
 Validation = Callable[[nn.Module], dict[str, float]]
+Rate = Callable[[float], float]
+MakeOptimiser = Callable[[list[nn.Parameter]], torch.optim.Optimizer]
 
 
 class PatchTask:
@@ -32,6 +34,10 @@ class PatchTask:
             unless None.
         seed: of patches and augmentation.
         workers: processes that cut patches.
+        rate: learning rate when a share of the training is done; None is the settings' schedule.
+        optimiser: of the parameters that learn; None is Adam.
+        first_batch: number of the first batch, where a training goes on with the patches that an
+            earlier one has not seen.
     """
 
     def __init__(
@@ -43,16 +49,18 @@ class PatchTask:
         *,
         augment: AugmentSettings,
         spacing_mm: tuple[float, ...],
-        loss: LossFunction,
+        loss: Loss,
         validate: Validation | None,
         seed: int,
         workers: int,
+        rate: Rate | None = None,
+        optimiser: MakeOptimiser | None = None,
+        first_batch: int = 0,
     ) -> None:
         self.name = name
         self.model = channels_last(model)
         self.settings = settings
         self.epochs = settings.epochs
-        self.weight_decay = settings.weight_decay
         self.clip_gradient = settings.clip_gradient
         per_pass = len(sources) * settings.patches_per_case
         self.steps_per_epoch = settings.steps_per_epoch or -(-per_pass // settings.batch_size)
@@ -67,18 +75,31 @@ class PatchTask:
         self._loss = loss
         self._validate = validate
         self._workers = workers
+        self._rate = rate
+        self._optimiser = optimiser
+        self._first_batch = first_batch
 
     def lr(self, epoch: float) -> float:
-        """Constant, or half a cosine over the whole training."""
+        """The rate given, else constant, or half a cosine over the whole training."""
+        if self._rate is not None:
+            return self._rate(epoch / self.epochs)
         if self.settings.schedule == "constant":
             return self.settings.lr
         return cosine(self.settings.lr, epoch, self.epochs)
 
+    def optimiser(self) -> torch.optim.Optimizer:
+        """The optimiser given, else Adam."""
+        learning = [p for p in self.model.parameters() if p.requires_grad]
+        if self._optimiser is not None:
+            return self._optimiser(learning)
+        return torch.optim.Adam(learning, weight_decay=self.settings.weight_decay)
+
     def batches(self, first_step: int) -> Iterator[dict[str, Tensor]]:
         """Batches from `first_step` on, laid out channels last."""
-        last = self.epochs * self.steps_per_epoch
+        first = self._first_batch + first_step
+        last = self._first_batch + self.epochs * self.steps_per_epoch
         size = self.settings.batch_size
-        for batch in patch_batches(self._patches, size, first_step, last, self._workers):
+        for batch in patch_batches(self._patches, size, first, last, self._workers):
             batch["image"] = batch["image"].contiguous(memory_format=torch.channels_last_3d)
             yield batch
 

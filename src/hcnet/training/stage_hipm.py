@@ -18,12 +18,12 @@ from torch import Tensor, nn
 from hcnet.config import Config
 from hcnet.evaluation.map_metrics import MapTable, evaluate_maps
 from hcnet.inference.segment import predict_maps
+from hcnet.nets.losses import heterogeneity_loss, inverse_frequency_weights
 from hcnet.nets.registry import build_network
 from hcnet.prepare.cache import CachedCase
 from hcnet.progress import SILENT, Progress
 from hcnet.training.folder import RunFolder, write_array
 from hcnet.training.loop import fit
-from hcnet.training.losses import heterogeneity_loss, inverse_frequency_weights
 from hcnet.training.patch_task import PatchTask, class_frequencies
 from hcnet.training.patches import PatchSource
 

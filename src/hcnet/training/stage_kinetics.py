@@ -72,7 +72,7 @@ class ClusteringTask:
         self.model: nn.Module = build_model(config, curves.shape[1], seed)
         self.epochs = config.epochs
         self.steps_per_epoch = -(-len(curves) // config.batch_size)
-        self.weight_decay = config.weight_decay
+        self._weight_decay = config.weight_decay
         self._curves = curves
         self._config = config
         self._seed = seed
@@ -80,6 +80,10 @@ class ClusteringTask:
     def lr(self, epoch: float) -> float:
         """Halved every so many epochs (paper 3.1)."""
         return self._config.lr * 0.5 ** (int(epoch) // self._config.lr_halve_every)
+
+    def optimiser(self) -> torch.optim.Optimizer:
+        """Adam."""
+        return torch.optim.Adam(self.model.parameters(), weight_decay=self._weight_decay)
 
     def batches(self, first_step: int) -> Iterator[Tensor]:
         """Every curve once an epoch, in an order that depends on the epoch alone."""

@@ -14,14 +14,15 @@ from torch import Tensor, nn
 
 from hcnet.config import Config
 from hcnet.inference.segment import as_map_input, predict_tumour
+from hcnet.nets.losses import segmentation_loss
+from hcnet.nets.recipe import Loss
 from hcnet.nets.registry import build_network
 from hcnet.prepare.cache import CachedCase
 from hcnet.progress import SILENT, Progress
 from hcnet.settings import NetworkSettings
 from hcnet.training.folder import RunFolder
 from hcnet.training.loop import fit
-from hcnet.training.losses import segmentation_loss
-from hcnet.training.patch_task import LossFunction, PatchTask, Validation
+from hcnet.training.patch_task import PatchTask, Validation
 from hcnet.training.patches import PatchSource
 
 
@@ -99,7 +100,7 @@ def train_segmenter(
     fabric: Fabric,
     progress: Progress = SILENT,
     *,
-    loss: LossFunction | None = None,
+    loss: Loss | None = None,
     validate: Validation | None = None,
 ) -> nn.Module:
     """Train a network by the recipe of stage 3, or load it where it is trained already.

@@ -2,8 +2,8 @@
 
 import pytest
 
-from hcnet.studies.ablation.material import prepare_material, split_cohorts
 from hcnet.studies.ablation.run import plan_ablation, run_ablation
+from hcnet.studies.material import prepare_material, split_cohorts
 from mini_cohort import mini_config, write_mini
 
 SEEDS = 2

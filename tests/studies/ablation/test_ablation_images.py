@@ -8,7 +8,7 @@ import pytest
 from hcnet.cohorts.cohort import read_cohort
 from hcnet.errors import InputError
 from hcnet.studies.ablation.images import dce_channels, image_files, pseudo_masks
-from hcnet.studies.ablation.material import prepare_material, split_cohorts
+from hcnet.studies.material import prepare_material, split_cohorts
 from hcnet.volumes.nifti import read_nifti
 from mini_cohort import mini_config, write_mini
 

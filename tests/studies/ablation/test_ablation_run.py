@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from hcnet.errors import ConfigError
-from hcnet.studies.ablation import map_stages
+from hcnet.studies import map_stages
 from hcnet.studies.ablation.arms import ARMS, COMPARISONS, MAPS
-from hcnet.studies.ablation.material import Material
 from hcnet.studies.ablation.run import plan_ablation, run_ablation, train_one_seed
+from hcnet.studies.material import Material
 from hcnet.training.folder import RunFolder
 from hcnet.training.logbook import read_log
 from mini_cohort import mini_config

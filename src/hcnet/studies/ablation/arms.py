@@ -9,21 +9,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-ClustererName = Literal["vqvae", "kmeans", "bins"]
+from hcnet.studies.map_stages import Maps
+
 Network = Literal["resunet", "kisnet", "cascade", "auxiliary"]
 Image = Literal["pre", "breast", "dce"]
 Guide = Literal["predicted", "shuffled", "permuted", "constant", "true", "tissue"]
 
 BASELINE = "B0"
 """Every arm is compared with it, so it is always trained."""
-
-
-@dataclass(frozen=True)
-class Maps:
-    """How heterogeneity maps come about: stage 1, and the cases that stages 1 and 2 learn from."""
-
-    clusterer: ClustererName = "vqvae"
-    extra: bool = False
 
 
 MAPS: Mapping[str, Maps] = {

@@ -16,8 +16,8 @@ from hcnet.cohorts.phantom.tissue import Tissue
 from hcnet.prepare.cache import CachedCase
 from hcnet.progress import SILENT, Progress
 from hcnet.studies.ablation.arms import Arm
-from hcnet.studies.ablation.material import Material
-from hcnet.studies.ablation.truth import tissue_file
+from hcnet.studies.material import Material
+from hcnet.studies.truth import tissue_file
 from hcnet.training.folder import RunFolder, write_array
 
 TISSUES = int(max(Tissue)) + 1

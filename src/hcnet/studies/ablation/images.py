@@ -11,7 +11,7 @@ from hcnet.kinetics.tic import kinetic_clock
 from hcnet.prepare.cache import CachedCase
 from hcnet.progress import SILENT, Progress
 from hcnet.studies.ablation.arms import Image
-from hcnet.studies.ablation.material import Material
+from hcnet.studies.material import Material
 from hcnet.training.folder import write_array
 from hcnet.volumes.resample import resample
 

@@ -8,7 +8,7 @@ from hcnet.cohorts.cohort import Cohort
 from hcnet.config import Config
 from hcnet.errors import ConfigError
 from hcnet.studies.ablation.arms import ARMS, BASELINE, MAPS, Arm
-from hcnet.studies.ablation.truth import tissue_file
+from hcnet.studies.truth import tissue_file
 
 SHARED = ("epochs", "steps_per_epoch", "batch_size", "patch", "lr", "schedule",
           "weight_decay", "clip_gradient")  # fmt: skip

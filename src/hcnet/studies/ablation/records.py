@@ -1,13 +1,11 @@
 """What is kept of one trained arm: its scores and what it cost."""
 
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from hcnet.files import read_json, write_json
-from hcnet.studies.ablation.score import TestScores
-from hcnet.training.logbook import read_log
+from hcnet.studies.score import TestScores
 
 RECORD = "scores.json"
 
@@ -66,23 +64,3 @@ def read_record(folder: Path) -> ArmRecord | None:
     stored: dict[str, Any] = read_json(folder / RECORD)
     rows = tuple(TestScores.from_json(row) for row in stored.pop("rows"))
     return ArmRecord(**{**stored, "rows": rows, "cost": Cost(**stored["cost"])})
-
-
-def trained_seconds(folders: Iterable[Path]) -> float:
-    """Seconds that trainings took, by their logs.
-
-    A log's clock starts anew whenever a training is resumed, so it counts what each session added.
-    """
-    total = 0.0
-    for folder in folders:
-        before = 0.0
-        for line in read_log(folder):
-            now = float(line["seconds"])
-            total += now - before if now >= before else now
-            before = now
-    return total
-
-
-def final_loss(folder: Path) -> float:
-    """Mean training loss of the last epoch of a finished training."""
-    return float(read_log(folder)[-1]["loss"])

@@ -18,14 +18,14 @@ from hcnet.files import write_aside, write_json, write_text
 from hcnet.progress import SILENT, Progress
 from hcnet.runtime import best_precision, environment, make_fabric
 from hcnet.studies.ablation.figure import forest_figure
-from hcnet.studies.ablation.material import Material, Split, prepare_material, split_cohorts
 from hcnet.studies.ablation.plan import Plan, make_plan
 from hcnet.studies.ablation.records import ArmRecord
 from hcnet.studies.ablation.seed import SeedTrainings
 from hcnet.studies.ablation.strata import case_facts
 from hcnet.studies.ablation.summary import Summary, summarise
 from hcnet.studies.ablation.tables import as_json, markdown, write_cases_csv, write_results_csv
-from hcnet.studies.ablation.truth import EXACT, READER, is_phantom
+from hcnet.studies.material import Material, Split, prepare_material, split_cohorts
+from hcnet.studies.truth import EXACT, READER, is_phantom
 from hcnet.training.folder import RunFolder, open_run, same_cases
 from hcnet.training.split import patient_of
 

@@ -12,19 +12,18 @@ from hcnet.progress import SILENT, Progress
 from hcnet.studies.ablation.arms import MAPS, Arm
 from hcnet.studies.ablation.guides import write_guides
 from hcnet.studies.ablation.images import image_files, pseudo_masks
-from hcnet.studies.ablation.map_stages import PredictedMaps, label_cases, predict_maps
-from hcnet.studies.ablation.material import Material
 from hcnet.studies.ablation.plan import Plan
 from hcnet.studies.ablation.records import (
     ArmRecord,
     Cost,
-    final_loss,
     read_record,
-    trained_seconds,
 )
-from hcnet.studies.ablation.score import score_arm
 from hcnet.studies.ablation.segmenters import ArmFiles, train_arm, tumour_probability
+from hcnet.studies.map_stages import PredictedMaps, label_cases, predict_maps
+from hcnet.studies.material import Material
+from hcnet.studies.score import score_network
 from hcnet.training.folder import RunFolder
+from hcnet.training.logbook import final_loss, trained_seconds
 
 SEGMENTER = "network"
 
@@ -73,7 +72,7 @@ class SeedTrainings:
         files = self._files(arm, config)
         network = folder / SEGMENTER
         model = train_arm(arm, self.material, files, network, config, self.fabric, self.progress)
-        rows = score_arm(
+        rows = score_network(
             lambda case: tumour_probability(model, arm, case, files, config, self.fabric).numpy(),
             self.material,
             config,

@@ -1,6 +1,6 @@
 """The network of an arm: building it, training it by the recipe of stage 3, predicting with it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,9 +11,11 @@ from torch import Tensor, nn
 
 from hcnet.config import Config
 from hcnet.inference.segment import as_map_input
-from hcnet.inference.windows import predict
+from hcnet.inference.windows import predict, tumour_model
 from hcnet.nets.auxiliary import AuxiliaryNet
 from hcnet.nets.cascade import Cascade
+from hcnet.nets.losses import heterogeneity_loss, inverse_frequency_weights, segmentation_loss
+from hcnet.nets.recipe import Loss
 from hcnet.nets.registry import build_network
 from hcnet.nets.resunet import Options as ResUNetOptions
 from hcnet.prepare.cache import CachedCase
@@ -21,9 +23,8 @@ from hcnet.progress import SILENT, Progress
 from hcnet.studies.ablation.arms import Arm
 from hcnet.studies.ablation.guides import guide_channels
 from hcnet.studies.ablation.images import CHANNELS
-from hcnet.studies.ablation.material import Material
-from hcnet.training.losses import heterogeneity_loss, inverse_frequency_weights, segmentation_loss
-from hcnet.training.patch_task import LossFunction, class_frequencies
+from hcnet.studies.material import Material
+from hcnet.training.patch_task import class_frequencies
 from hcnet.training.patches import PatchSource
 from hcnet.training.stage_kis import baseline_network, train_segmenter
 
@@ -114,23 +115,12 @@ def tumour_probability(
         guide = torch.from_numpy(np.load(files.guides[case.name]))
         inputs = torch.cat([inputs, as_map_input(guide, config.kis.maps)])
     return predict(
-        _window_model(fabric.to_device(model), channels),
+        tumour_model(fabric.to_device(model), channels),
         inputs,
         config.kis.patch,
         config.inference.overlap,
         fabric,
     )[0]
-
-
-def _window_model(network: nn.Module, channels: int) -> Callable[[Tensor], Tensor]:
-    """A network as a function from windows, of image and guide together, to tumour probability."""
-
-    def probability(window: Tensor) -> Tensor:
-        image, guide = window[:, :channels], window[:, channels:]
-        logits = network(image, guide) if guide.shape[1] else network(image)
-        return torch.sigmoid(logits[:, :1].float())
-
-    return probability
 
 
 def _source(case: CachedCase, tumour: Path, files: ArmFiles) -> PatchSource:
@@ -142,7 +132,7 @@ def _source(case: CachedCase, tumour: Path, files: ArmFiles) -> PatchSource:
     return PatchSource(case.name, arrays, tumour)
 
 
-def _auxiliary_loss(sources: list[PatchSource], config: Config, fabric: Fabric) -> LossFunction:
+def _auxiliary_loss(sources: list[PatchSource], config: Config, fabric: Fabric) -> Loss:
     """Losses of stages 3 and 2 added, one for each head."""
     labels = [np.load(source.arrays["labels"], mmap_mode="r") for source in sources]
     weights = inverse_frequency_weights(class_frequencies(labels, config.kinetics.k + 1))

@@ -11,8 +11,8 @@ from hcnet.cohorts.phantom.tissue import Tissue
 from hcnet.errors import GeometryError
 from hcnet.evaluation.evaluate import read_mask
 from hcnet.progress import SILENT, Progress
-from hcnet.studies.ablation.material import Material
-from hcnet.studies.ablation.truth import Reference
+from hcnet.studies.material import Material
+from hcnet.studies.truth import Reference
 from hcnet.volumes.volume import to_canonical
 
 TERTILES = ("low", "middle", "high")

@@ -18,8 +18,8 @@ from hcnet.evaluation.hierarchical import (
 from hcnet.evaluation.statistics import DETECTION_DSC, Estimate
 from hcnet.studies.ablation.arms import COMPARISONS
 from hcnet.studies.ablation.records import ArmRecord, Cost
-from hcnet.studies.ablation.score import TestScores
 from hcnet.studies.ablation.strata import CaseFacts, strata, stratum_values
+from hcnet.studies.score import TestScores
 
 Table = NDArray[np.float64]
 

@@ -1,4 +1,6 @@
-"""Losses of stages 2 and 3 (paper Eq. 2 to 5), on logits and in float32 whatever the autocast.
+"""Losses of the method (paper Eq. 2 to 5) and of the networks it is compared with, on logits.
+
+All are computed in float32 whatever the autocast.
 
 Two choices hold for all of them:
 

@@ -1,7 +1,8 @@
-"""Scores of one trained arm on the held-out cases, each on its own grid."""
+"""Scores of one trained network on the held-out cases, each on its own grid."""
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,9 +13,10 @@ from hcnet.evaluation.evaluate import CaseScores, read_mask, score_case
 from hcnet.evaluation.overlap import overlap
 from hcnet.prepare.cache import CachedCase
 from hcnet.progress import SILENT, Progress
-from hcnet.studies.ablation.material import Material
+from hcnet.studies.material import Material
 from hcnet.training.validate import native_mask
 from hcnet.volumes.components import components
+from hcnet.volumes.nifti import write_nifti
 from hcnet.volumes.volume import to_canonical
 
 
@@ -49,12 +51,14 @@ class TestScores:
         return cls(scores, int(values["components"]), float(values["redrawn_dsc"]))
 
 
-def score_arm(
+def score_network(
     probability: Callable[[CachedCase], NDArray[Any]],
     material: Material,
     config: Config,
     text: str,
     progress: Progress = SILENT,
+    *,
+    masks: Path | None = None,
 ) -> list[TestScores]:
     """Segment and score every held-out case.
 
@@ -64,11 +68,15 @@ def score_arm(
         config: threshold and smallest focus.
         text: shown in progress.
         progress: listener.
+        masks: where the masks are kept as CASE.nii.gz; None keeps none.
     """
     rows = []
     for case in progress.track(material.hold, text):
         reference = material.split.references[case.name]
-        mask = to_canonical(native_mask(case, probability(case), config))
+        native = native_mask(case, probability(case), config)
+        if masks is not None:
+            write_nifti(native, masks / f"{case.name}.nii.gz")
+        mask = to_canonical(native)
         found = mask.data > 0
         truth = read_mask(reference.tumour)
         others = [overlap(found, read_mask(source).data).dsc for source in reference.redrawn]

@@ -7,7 +7,7 @@ import torch
 from monai.losses import DiceLoss
 from torch import Tensor
 
-from hcnet.training.losses import (
+from hcnet.nets.losses import (
     dice_loss,
     heterogeneity_loss,
     inverse_frequency_weights,

@@ -10,7 +10,7 @@ from hcnet.errors import ConfigError, InputError
 from hcnet.files import read_json
 from hcnet.prepare.cache import CachedCase, prepared_cases
 from hcnet.progress import SILENT, Progress
-from hcnet.studies.ablation.truth import Reference, is_phantom, references
+from hcnet.studies.truth import Reference, is_phantom, references
 from hcnet.training.split import split_patients
 
 EXTRA = "EXTRA_"

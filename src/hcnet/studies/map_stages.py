@@ -1,7 +1,8 @@
-"""Stages 1 and 2 of an arm: labels from the DCE phases, and their prediction, out of fold."""
+"""Stages 1 and 2 in a study: labels from the DCE phases, and their prediction, out of fold."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from lightning_fabric import Fabric
@@ -15,14 +16,22 @@ from hcnet.kinetics.tic import choose_time_grid
 from hcnet.nets.registry import count_parameters
 from hcnet.prepare.cache import CachedCase
 from hcnet.progress import SILENT, Progress
-from hcnet.studies.ablation.arms import ClustererName, Maps
-from hcnet.studies.ablation.material import Material
+from hcnet.studies.material import Material
 from hcnet.training.folder import RunFolder, write_array
 from hcnet.training.split import folds_of
 from hcnet.training.stage_hipm import map_labels, train_hipm, write_maps
 from hcnet.training.stage_kinetics import CurveSource, fit_clustering, training_sample
 
 ALTERNATIVE = "alternative.json"
+ClustererName = Literal["vqvae", "kmeans", "bins"]
+
+
+@dataclass(frozen=True)
+class Maps:
+    """How heterogeneity maps come about: stage 1, and the cases that stages 1 and 2 learn from."""
+
+    clusterer: ClustererName = "vqvae"
+    extra: bool = False
 
 
 @dataclass(frozen=True, eq=False)
