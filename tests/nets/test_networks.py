@@ -8,28 +8,53 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from hcnet.nets.losses import dice_loss, segmentation_loss
-from hcnet.nets.registry import build_network, count_parameters
+from hcnet.nets.registry import build_network, count_parameters, network_names
 
 CODES = 3
+PHASES = 3
 SMALL = {
     "resunet": {"width": 4},
     "uxnet": {"dims": (4, 8, 8, 8), "hidden": 8, "blocks": 1},
     "kisnet": {"width": 4, "embedding": 3},
-}
+    "vnet": {"width": 3},
+    "dmfnet": {"width": 8, "groups": 4},
+    "mhl": {"width": 4},
+    "almn": {"width": 4, "residual_width": 2, "affinity_iterations": 2},
+    "plmn": {"width": 4, "dim": 8, "heads": 2, "blocks": 1, "window": 2, "embedding": 4,
+             "prototypes": 2},
+    "zhang": {"width": 4, "dim": 16, "layers": 2, "heads": 2, "mlp": 32, "dropout": 0.0},
+}  # fmt: skip
+CHANNELS = {"kisnet": 1 + CODES, "zhang": PHASES}
+LOSS_ALONE = ("decoder_head.", "prototype_head.")
+"""Heads of PLMN that its loss trains and its output does not need."""
 BY_NAME = pytest.mark.parametrize("name", list(SMALL))
+
+
+def test_every_network_is_tested() -> None:
+    assert sorted(SMALL) == network_names()
 
 
 def _network(name: str) -> nn.Module:
     torch.manual_seed(0)
-    return build_network(name, 1 + CODES if name == "kisnet" else 1, 1, SMALL[name])
+    return build_network(name, CHANNELS.get(name, 1), 1, SMALL[name])
 
 
 def _inputs(name: str, shape: tuple[int, int, int], batch: int = 2) -> tuple[Tensor, ...]:
     generator = torch.Generator().manual_seed(2)
+    if name == "zhang":
+        image = torch.rand(batch, PHASES, *shape, generator=generator)
+        present = torch.ones_like(image)
+        present[0, 2] = 0
+        return image, present
     image = torch.rand(batch, 1, *shape, generator=generator)
     if name != "kisnet":
         return (image,)
     return image, torch.rand(batch, CODES, *shape, generator=generator).softmax(dim=1)
+
+
+def _learning(network: nn.Module) -> list[tuple[str, nn.Parameter]]:
+    named = network.named_parameters()
+    return [(label, p) for label, p in named if not label.startswith(LOSS_ALONE)]
 
 
 @pytest.mark.parametrize(
@@ -75,13 +100,15 @@ def test_gradients_reach_every_parameter(
         logits = network(*inputs)
     generator = torch.Generator().manual_seed(3)
     (logits.float() * torch.randn(logits.shape, generator=generator)).mean().backward()
-    for label, parameter in network.named_parameters():
+    for label, parameter in _learning(network):
         assert parameter.grad is not None, label
         assert parameter.grad.isfinite().all(), label
         assert parameter.grad.abs().max() > 0, label
 
 
-@BY_NAME
+# At fresh weights, rounding alone turns the gradients of ALMN and DMFNet round; their own tests set
+# bfloat16 against that.
+@pytest.mark.parametrize("name", [name for name in SMALL if name not in {"almn", "dmfnet"}])
 @pytest.mark.parametrize("shape", [(32, 32, 32), (16, 48, 48)])
 def test_bfloat16_gradients_point_where_float32_ones_do(
     name: str, shape: tuple[int, int, int]
@@ -99,7 +126,11 @@ def test_bfloat16_gradients_point_where_float32_ones_do(
             logits = network(*inputs)
         (logits.float() * torch.linspace(-1, 1, logits.numel()).view_as(logits)).sum().backward()
         # One weight to a channel before a norm has no gradient but rounding: the norm undoes it.
-        weights = [p for p in network.parameters() if p.ndim == 5 and p[0].numel() > 1]
+        weights = [
+            parameter
+            for label, parameter in _learning(network)
+            if label.endswith("weight") and parameter.ndim == 5 and parameter[0].numel() > 1
+        ]
         gradients.append([weight.grad.clone() for weight in weights])
     norm = torch.stack([g.norm() for g in gradients[0]]).max()
     for exact, reduced in zip(*gradients, strict=True):
@@ -112,7 +143,7 @@ def test_learns_one_case(name: str) -> None:
     inputs = _inputs(name, (24, 24, 24), batch=1)
     truth = torch.zeros(1, 1, 24, 24, 24)
     truth[..., 6:16, 8:18, 4:14] = 1
-    inputs[0].mul_(0.5).add_(truth)  # brighter there
+    inputs[0].mul_(0.5).add_(truth[:, :1])  # brighter there
     optimiser = torch.optim.Adam(network.parameters(), lr=0.02)
     errors = []
     for _ in range(25):
@@ -132,7 +163,7 @@ def test_weights_survive_safetensors(name: str, tmp_path: Path) -> None:
     network.train()(*inputs)  # moves the running statistics away from their start
     save_file({k: v.contiguous() for k, v in network.state_dict().items()}, tmp_path / "w")
     torch.manual_seed(9)
-    other = build_network(name, 1 + CODES if name == "kisnet" else 1, 1, SMALL[name])
+    other = build_network(name, CHANNELS.get(name, 1), 1, SMALL[name])
     other.load_state_dict(load_file(tmp_path / "w"))
     with torch.no_grad():
         assert torch.equal(other.eval()(*inputs), network.eval()(*inputs))

@@ -63,9 +63,10 @@ def apply_safely(block: nn.Module, *features: Tensor) -> Tensor:
     """`block(*features)`, without autocast on a CPU where an axis is at most two voxels long.
 
     There oneDNN's bfloat16 convolutions are wrong. Seen with torch 2.13 on AVX512-BF16: the weight
-    gradient of a 3x3x3 convolution over a map whose first axis is two long comes from memory that
-    was never written (1e18, NaN). Known on AMX: a strided convolution to a last axis of one voxel
-    (pytorch issue 169688). Such maps are small, so float32 costs little.
+    gradient of a k x k x k convolution over a map with an axis of at most k - 1 voxels comes from
+    memory that was never written (1e18, NaN). Known on AMX: a strided convolution to a last axis
+    of one voxel (pytorch issue 169688). Such maps are small, so float32 costs little. Kernels here
+    are 3 long; for longer ones, hand over a map that is as much smaller (see `hcnet.nets.vnet`).
 
     Args:
         block: a network or a part of it.
