@@ -37,6 +37,11 @@ class Config(Settings):
     kis: KisSettings = KisSettings()
     augment: AugmentSettings = AugmentSettings()
     inference: InferenceSettings = InferenceSettings()
+    networks: dict[str, dict[str, Any]] = Field(
+        default_factory=dict,
+        description="options of the networks of `hcnet compare`; what is not named has its "
+        "published size, and resunet the width that KIS-Net has inside",
+    )
 
 
 def preset_names() -> list[str]:

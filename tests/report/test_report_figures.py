@@ -182,12 +182,13 @@ def test_segmentation_panel(exam: Exam) -> None:
         MaskCase("A<b>", exam.image, exam.tumour, predictions, exam.breast),
         MaskCase("healthy", exam.image, exam.nothing, predictions),
     ]
-    figure = segmentation_panel(cases)
+    figure = segmentation_panel(cases, "chosen by hand")
     pixels = drawn(figure)
     assert len(panels(figure)) == 2 * 4
     assert has_colour(pixels, drawing.PREDICTION)
     assert has_colour(pixels, drawing.REFERENCE)
-    for part in ("A<b>", "healthy", "KIS-Net", "ResUNet", "DSC 1.00", "DSC 0.00"):
+    for part in ("A<b>", "healthy", "KIS-Net", "ResUNet", "DSC 1.00", "DSC 0.00",
+                 "chosen by hand"):  # fmt: skip
         assert part in texts(figure)
     with pytest.raises(ValueError, match="at least one case"):
         segmentation_panel([])
@@ -196,13 +197,19 @@ def test_segmentation_panel(exam: Exam) -> None:
 def test_map_panel(exam: Exam) -> None:
     figure = map_panel(
         [
-            MapCase("A", exam.image, exam.labels, exam.labels, exam.tumour, "mean IoU 1.00"),
-            MapCase("B", exam.image, exam.labels, exam.nothing),
+            MapCase("A", exam.image, exam.labels,
+                    {"one": (exam.labels, "mean IoU 1.00"), "other": (exam.nothing, "")},
+                    exam.tumour),
+            MapCase("B", exam.image, exam.labels,
+                    {"one": (exam.nothing, ""), "other": (exam.labels, "")}),
         ],
         K,
-    )
+        "chosen by hand",
+    )  # fmt: skip
     pixels = drawn(figure)
+    assert len(panels(figure)) == 2 * 4
     assert all(has_colour(pixels, colour) for colour in class_colours(K))
-    assert "mean IoU 1.00" in texts(figure)
+    for part in ("mean IoU 1.00", "one", "other", "map from DCE-MRI", "chosen by hand"):
+        assert part in texts(figure)
     with pytest.raises(ValueError, match="at least one case"):
         map_panel([], K)

@@ -11,15 +11,29 @@ import typer
 from hcnet.cli.ablate import ablate
 from hcnet.cli.choose_k import choose_k
 from hcnet.cli.cluster import cluster
+from hcnet.cli.compare import compare
 from hcnet.cli.evaluate import evaluate
 from hcnet.cli.inspect import inspect
+from hcnet.cli.networks import networks
 from hcnet.cli.phantom import phantom
 from hcnet.cli.report import report
 from hcnet.cli.segment import segment
 from hcnet.cli.train import train
 from hcnet.errors import HcnetError
 
-VERBS = (inspect, segment, cluster, train, evaluate, report, phantom, ablate, choose_k)
+VERBS = (
+    inspect,
+    segment,
+    cluster,
+    train,
+    evaluate,
+    report,
+    phantom,
+    networks,
+    compare,
+    ablate,
+    choose_k,
+)
 INTERRUPTED = 130
 
 app = typer.Typer(

@@ -41,12 +41,13 @@ class Options(BaseModel):
     blocks: Annotated[PositiveInt, Field(description="large-kernel blocks a stage")] = 2
 
 
-def _loss(model: nn.Module, batch: Batch) -> dict[str, Tensor]:
+def mask_loss(model: nn.Module, batch: Batch) -> dict[str, Tensor]:
+    """Dice + binary cross-entropy."""
     return segmentation_loss(model(batch["image"]), batch["tumour"], lambda_=1.0)
 
 
 RECIPE = Recipe(
-    legs=(Leg(loss=_loss),),
+    legs=(Leg(loss=mask_loss),),
     optimiser="adamw",
     lr=0.001,
     halve_every=None,

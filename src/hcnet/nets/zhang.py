@@ -204,13 +204,14 @@ class _Layer(nn.Module):
         return tokens + self.mlp(tokens)
 
 
-def _loss(network: nn.Module, batch: Batch) -> dict[str, Tensor]:
+def mask_loss(network: nn.Module, batch: Batch) -> dict[str, Tensor]:
+    """Dice with squared terms + binary cross-entropy."""
     logits = network(batch["image"], batch["phases"])
     return segmentation_loss(logits, batch["tumour"], lambda_=1.0, squared=True)
 
 
 RECIPE = Recipe(
-    legs=(Leg(loss=_loss),),
+    legs=(Leg(loss=mask_loss),),
     lr=0.005,
     halve_every=1 / 10,
     note="BCE + Dice with squares in its denominator, Adam; as in the authors' code. Theirs halves "

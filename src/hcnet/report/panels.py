@@ -43,23 +43,26 @@ class MapCase:
         name: of the case.
         image: pre-contrast image.
         truth: heterogeneity map from the contrast-enhanced exam, 0 outside and k + 1 for code k.
-        prediction: map predicted from the pre-contrast image alone.
+        predictions: map predicted from the pre-contrast image alone, and its small print, e.g.
+            "mean IoU 0.21", of each method, by its name; the same methods in every case.
         tumour: reference tumour mask, outlined.
-        scores: small print, e.g. "mean IoU 0.21".
     """
 
     name: str
     image: Volume
     truth: Volume
-    prediction: Volume
+    predictions: dict[str, tuple[Volume, str]]
     tumour: Volume | None = None
-    scores: str = ""
 
 
-def segmentation_panel(cases: Sequence[MaskCase]) -> Figure:
+def segmentation_panel(cases: Sequence[MaskCase], note: str = "") -> Figure:
     """Image, reference and each method's prediction, case by case (as the paper's Fig. 4).
 
     The slice is the one with most reference tumour. On the predictions the reference stays dashed.
+
+    Args:
+        cases: in order.
+        note: last line of the small print.
 
     Raises:
         ValueError: there is no case.
@@ -100,30 +103,34 @@ def segmentation_panel(cases: Sequence[MaskCase]) -> Figure:
             drawing.line_entry("prediction", drawing.PREDICTION),
         ],
     )
-    drawing.footer(
-        figure, "\n".join([*sorted(names), "Dashed: reference. DSC is of the whole exam."])
-    )
+    lines = [*sorted(names), "Dashed: reference. DSC is of the whole exam.", note]
+    drawing.footer(figure, "\n".join(filter(None, lines)))
     return figure
 
 
-def map_panel(cases: Sequence[MapCase], classes: int) -> Figure:
-    """Image, true map and predicted map, case by case (as the paper's Fig. 3).
+def map_panel(cases: Sequence[MapCase], classes: int, note: str = "") -> Figure:
+    """Image, true map and each method's predicted map, case by case (as the paper's Fig. 3).
 
     The slice is the one with most tumour, or with most breast where there is no tumour mask.
+
+    Args:
+        cases: in order.
+        classes: K.
+        note: last line of the small print.
 
     Raises:
         ValueError: there is no case.
         GeometryError: the volumes of a case lie on different grids.
     """
-    figure, panels = _grid(len(cases), 3)
+    methods = list(cases[0].predictions) if cases else []
+    figure, panels = _grid(len(cases), 2 + len(methods))
     names: set[str] = set()
     outlined = False
     for row, case in zip(panels, cases, strict=True):
-        image, (truth, prediction, tumour) = aligned(
-            case.image, case.truth, case.prediction, case.tumour
-        )
+        predicted = [case.predictions[method][0] for method in methods]
+        image, (tumour, *found) = aligned(case.image, case.tumour, case.truth, *predicted)
         view = view_of(image.grid)
-        maps = [np.asarray(truth), np.asarray(prediction)]
+        maps = [np.asarray(labels) for labels in found]
         mask = np.asarray(tumour) != 0 if tumour is not None else np.zeros(image.shape, bool)
         breast = maps[0] > 0
         (index,) = pick_slices(mask if mask.any() else breast, view.axis, 1)
@@ -141,14 +148,15 @@ def map_panel(cases: Sequence[MapCase], classes: int) -> Figure:
             for outline in outlines:
                 drawing.draw_outline(axes, view, view.cut(outline.mask, index), outline.colour)
         drawing.row_label(row[0], case.name)
-        if case.scores:
-            _note(row[2], case.scores)
-    headings = ("pre-contrast", "map from DCE-MRI", "map predicted")
+        for axes, method in zip(row[2:], methods, strict=True):
+            if case.predictions[method][1]:
+                _note(axes, case.predictions[method][1])
+    headings = ["pre-contrast", "map from DCE-MRI", *methods]
     for axes, text in zip(panels[0], headings, strict=True):
         drawing.headline(axes, text)
     entries = [drawing.line_entry("tumour, reference", drawing.PREDICTION)] if outlined else []
     drawing.legend(figure, [*entries, *drawing.class_entries(classes)])
-    drawing.footer(figure, "\n".join(sorted(names)))
+    drawing.footer(figure, "\n".join(filter(None, [*sorted(names), note])))
     return figure
 
 

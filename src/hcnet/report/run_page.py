@@ -146,9 +146,13 @@ def _stage2(
             case.name,
             _image(case),
             _on_grid(case, np.load(folder.labels(case.name))),
-            _on_grid(case, _predicted_labels(case, folder)),
+            {
+                "map predicted": (
+                    _on_grid(case, _predicted_labels(case, folder)),
+                    f"mean IoU {ious[case.name]:.2f}",
+                )
+            },
             _on_grid(case, case.tumour) if case.tumour is not None else None,
-            f"mean IoU {ious[case.name]:.2f}",
         )
         for case in held[:PANEL_CASES]
     ]

@@ -6,6 +6,7 @@ from typing import Literal
 
 import numpy as np
 from lightning_fabric import Fabric
+from torch import nn
 
 from hcnet.config import Config
 from hcnet.evaluation.map_metrics import MapTable, evaluate_maps
@@ -40,11 +41,16 @@ class PredictedMaps:
 
     Attributes:
         scores: of the held-out cases.
-        parameters: of one HIPM.
+        hipm: the network that made their maps.
     """
 
     scores: MapTable
-    parameters: int
+    hipm: nn.Module
+
+    @property
+    def parameters(self) -> int:
+        """Of one HIPM."""
+        return count_parameters(self.hipm)
 
 
 def label_cases(
@@ -114,7 +120,7 @@ def predict_maps(
         (case.name, np.load(folder.labels(case.name)), map_labels(np.load(folder.maps(case.name))))
         for case in material.hold
     )
-    return PredictedMaps(evaluate_maps(pairs, config.kinetics.k), count_parameters(hipm))
+    return PredictedMaps(evaluate_maps(pairs, config.kinetics.k), hipm)
 
 
 def _learners(maps: Maps, material: Material) -> list[CachedCase]:

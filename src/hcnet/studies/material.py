@@ -1,5 +1,7 @@
-"""The cases of an ablation: one split and one cache for all arms and seeds."""
+"""The cases of a study: splits by patient, and one cache for all trainings."""
 
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,7 +13,7 @@ from hcnet.files import read_json
 from hcnet.prepare.cache import CachedCase, prepared_cases
 from hcnet.progress import SILENT, Progress
 from hcnet.studies.truth import Reference, is_phantom, references
-from hcnet.training.split import split_patients
+from hcnet.training.split import patient_of, split_patients
 
 EXTRA = "EXTRA_"
 """Put before the names of extra cases, since two cohorts may use the same ones."""
@@ -51,40 +53,19 @@ class Material:
         return self.learn + self.hold
 
 
-def split_cohorts(cohort: Cohort, extra: Cohort | None, config: Config) -> Split:
-    """Split the cohort by patient, and strip the extra cases of their masks.
+def check_cohorts(cohort: Cohort, extra: Cohort | None) -> None:
+    """Check that a study can be made of them.
 
     Raises:
-        InputError: too few patients, a case of one phase, a case of the cohort without a mask, or
-            an exam that is in both cohorts.
+        InputError: a case of one phase, a case of the cohort without a mask, or an exam that is in
+            both cohorts.
         ConfigError: both cohorts are phantoms of the same seed, so of the same patients.
     """
-    _check(cohort, extra)
-    train, test = split_patients(cohort.cases, config.validation_share, config.seed)
-    others = [] if extra is None else [
-        replace(case, name=EXTRA + case.name, tumour=None) for case in extra.cases
-    ]  # fmt: skip
-    return Split(
-        cohort.root, tuple(train), tuple(test), tuple(others), references(cohort.root, test)
-    )
-
-
-def prepare_material(
-    split: Split, config: Config, cache: Path, progress: Progress = SILENT
-) -> Material:
-    """Prepare all cases; errors as `prepared_cases`."""
-    every = [*split.train, *split.test, *split.extra]
-    ready = tuple(prepared_cases(every, config.prepare, cache, progress))
-    first, second = len(split.train), len(split.train) + len(split.test)
-    return Material(split, ready[:first], ready[first:second], ready[second:])
-
-
-def _check(cohort: Cohort, extra: Cohort | None) -> None:
     both = [cohort] if extra is None else [cohort, extra]
     for case in (case for each in both for case in each.cases):
         if len(case.phases) < 2:
             raise InputError(
-                f"{case.pre.location}: {case.name} has a single phase; an ablation needs a "
+                f"{case.pre.location}: {case.name} has a single phase; a study needs a "
                 "pre-contrast and at least one post-contrast phase."
             )
     bare = [case.name for case in cohort.cases if case.tumour is None]
@@ -109,3 +90,78 @@ def _check(cohort: Cohort, extra: Cohort | None) -> None:
                 f"{extra.root}: {case.name} is also in {cohort.root} as "
                 f"{known[case.pre.digest()]}; extra cases must be other exams."
             )
+
+
+def split_cohorts(cohort: Cohort, extra: Cohort | None, config: Config) -> Split:
+    """Split the cohort by patient, and strip the extra cases of their masks.
+
+    Raises:
+        InputError: too few patients; else as `check_cohorts`.
+        ConfigError: as `check_cohorts`.
+    """
+    check_cohorts(cohort, extra)
+    train, test = split_patients(cohort.cases, config.validation_share, config.seed)
+    return _split(cohort, extra, train, test)
+
+
+def split_by_name(
+    cohort: Cohort,
+    extra: Cohort | None,
+    test: AbstractSet[str],
+    train: AbstractSet[str] | None = None,
+) -> Split:
+    """Split the cohort by the names of cases, and strip the extra cases of their masks.
+
+    Args:
+        cohort: as `check_cohorts` allows it.
+        extra: the same.
+        test: held-out cases.
+        train: cases to learn from; None takes all others.
+
+    Raises:
+        InputError: a patient has cases on both sides.
+    """
+    rest = {case.name for case in cohort.cases} - test if train is None else train
+    learn = [case for case in cohort.cases if case.name in rest]
+    held = [case for case in cohort.cases if case.name in test]
+    both = sorted({patient_of(case) for case in learn} & {patient_of(case) for case in held})
+    if both:
+        raise InputError(
+            f"{cohort.root}: patient {both[0]} has cases on both sides of the split; keep all "
+            "exams of a patient on one side."
+        )
+    return _split(cohort, extra, learn, held)
+
+
+def _split(
+    cohort: Cohort, extra: Cohort | None, train: Sequence[Case], test: Sequence[Case]
+) -> Split:
+    others = [] if extra is None else [
+        replace(case, name=EXTRA + case.name, tumour=None) for case in extra.cases
+    ]  # fmt: skip
+    return Split(
+        cohort.root, tuple(train), tuple(test), tuple(others), references(cohort.root, test)
+    )
+
+
+def prepare_material(
+    split: Split, config: Config, cache: Path, progress: Progress = SILENT
+) -> Material:
+    """Prepare all cases; errors as `prepared_cases`."""
+    return prepare_folds([split], config, cache, progress)[0]
+
+
+def prepare_folds(
+    splits: Sequence[Split], config: Config, cache: Path, progress: Progress = SILENT
+) -> list[Material]:
+    """Prepare the cases of several splits of one cohort, each once; errors as `prepared_cases`."""
+    every = {c.name: c for split in splits for c in (*split.train, *split.test, *split.extra)}
+    prepared = prepared_cases(every.values(), config.prepare, cache, progress)
+    ready = dict(zip(every, prepared, strict=True))
+    return [
+        Material(
+            split, *(tuple(ready[case.name] for case in side) for side in
+                     (split.train, split.test, split.extra))
+        )
+        for split in splits
+    ]  # fmt: skip

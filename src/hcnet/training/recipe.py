@@ -12,6 +12,7 @@ from torch import nn
 from hcnet.config import Config
 from hcnet.nets.recipe import Loss, Optimiser, Recipe
 from hcnet.progress import SILENT, Progress
+from hcnet.settings import StageSettings
 from hcnet.training.loop import fit
 from hcnet.training.patch_task import MakeOptimiser, PatchTask
 from hcnet.training.patches import PatchSource
@@ -29,11 +30,12 @@ def train_by_recipe(
     fabric: Fabric,
     progress: Progress = SILENT,
     *,
+    settings: StageSettings | None = None,
     loss: Loss | None = None,
 ) -> nn.Module:
     """Train a network by its recipe, or load it where it is trained already.
 
-    Budget and patches are those of `config.kis`: all legs together take its number of updates and
+    Budget and patches are those of the settings: all legs together take its number of updates and
     see the patches that a training in one leg would see, in the same order.
 
     Args:
@@ -46,20 +48,21 @@ def train_by_recipe(
         config: settings.
         fabric: device and precision.
         progress: listener.
+        settings: of the stage; None is `config.kis`.
         loss: of all legs, in place of the recipe's; None leaves them.
     """
     torch.manual_seed(config.seed)
     model = build()
-    steps = config.kis.steps_per_epoch or 1
+    stage = settings or config.kis
     started = 0
-    for leg, epochs in zip(recipe.legs, epochs_of(recipe, config.kis.epochs), strict=True):
+    for leg, epochs in zip(recipe.legs, epochs_of(recipe, stage.epochs), strict=True):
         for label, parameter in model.named_parameters():
             parameter.requires_grad = leg.learns(label)
         task = PatchTask(
             name if len(recipe.legs) == 1 else f"{name}, {leg.name}",
             model,
             sources,
-            config.kis.model_copy(update={"epochs": epochs, "steps_per_epoch": steps}),
+            stage.model_copy(update={"epochs": epochs}),
             augment=config.augment,
             spacing_mm=spacing_mm,
             loss=loss or leg.loss or partial(tumour_loss, config=config),
@@ -68,10 +71,10 @@ def train_by_recipe(
             workers=config.loader_workers,
             rate=partial(recipe.rate, leg),
             optimiser=make_optimiser(recipe.optimiser, recipe.weight_decay),
-            first_batch=started * steps,
+            first_batch=started,
         )
+        started += epochs * task.steps_per_epoch
         model = fit(task, fabric, folder / leg.name, progress)
-        started += epochs
     return model
 
 

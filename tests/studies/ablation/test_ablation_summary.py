@@ -10,7 +10,6 @@ import pytest
 from hcnet.evaluation.evaluate import CaseScores
 from hcnet.studies.ablation.figure import forest_figure
 from hcnet.studies.ablation.records import ArmRecord, Cost, read_record
-from hcnet.training.logbook import trained_seconds
 from hcnet.studies.ablation.strata import CaseFacts, lesion_cnr, strata
 from hcnet.studies.ablation.summary import summarise, values
 from hcnet.studies.ablation.tables import (
@@ -21,6 +20,7 @@ from hcnet.studies.ablation.tables import (
     write_results_csv,
 )
 from hcnet.studies.score import TestScores
+from hcnet.training.logbook import trained_seconds
 
 NAN = math.nan
 NAMES = [f"C{i}" for i in range(6)] + ["FREE"]

@@ -12,6 +12,7 @@ from hcnet.prepare.cache import CachedCase
 from hcnet.progress import SILENT, Progress
 from hcnet.studies.ablation.arms import Image
 from hcnet.studies.material import Material
+from hcnet.studies.phase_images import enhancement
 from hcnet.training.folder import write_array
 from hcnet.volumes.resample import resample
 
@@ -39,15 +40,10 @@ def dce_channels(case: CachedCase) -> NDArray[np.float32]:
     """Pre, first post - pre and last post - pre, in the units of the normalised pre image.
 
     Returns:
-        (3, X, Y, Z); the pre image as all networks see it, the differences over its standard
-        deviation inside the breast.
+        (3, X, Y, Z).
     """
-    phases = case.phases
-    inside = np.asarray(case.breast) > 0
-    pre = np.asarray(phases[0], np.float32)
-    deviation = max(float(pre[inside].std()), float(np.finfo(np.float32).tiny))
-    differences = [(np.asarray(phases[i], np.float32) - pre) / deviation for i in (1, -1)]
-    return np.stack([np.asarray(case.image, np.float32), *differences])
+    image = np.asarray(case.image, np.float32)
+    return np.concatenate([image[None], enhancement(case, (1, -1))])
 
 
 def pseudo_masks(material: Material, folder: Path, progress: Progress = SILENT) -> dict[str, Path]:

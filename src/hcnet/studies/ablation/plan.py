@@ -8,11 +8,8 @@ from hcnet.cohorts.cohort import Cohort
 from hcnet.config import Config
 from hcnet.errors import ConfigError
 from hcnet.studies.ablation.arms import ARMS, BASELINE, MAPS, Arm
+from hcnet.studies.budget import BUDGET, OPTIMISATION, updates_of
 from hcnet.studies.truth import tissue_file
-
-SHARED = ("epochs", "steps_per_epoch", "batch_size", "patch", "lr", "schedule",
-          "weight_decay", "clip_gradient")  # fmt: skip
-"""Settings that stages 2 and 3 must agree on, so that no network has a budget of its own."""
 
 
 @dataclass(frozen=True)
@@ -78,18 +75,7 @@ def make_plan(
         ConfigError: an unknown arm, an arm that the data do not allow, or settings of stages 2
             and 3 that give them another budget.
     """
-    for name in SHARED:
-        hipm, kis = getattr(config.hipm, name), getattr(config.kis, name)
-        if hipm != kis:
-            raise ConfigError(
-                f"hipm.{name} is {hipm} and kis.{name} is {kis}; an ablation gives every network "
-                "the same budget, so set both alike."
-            )
-    if config.kis.steps_per_epoch is None:
-        raise ConfigError(
-            "kis.steps_per_epoch is not set, and arms with more cases would train longer; set it "
-            "and hipm.steps_per_epoch to the same number."
-        )
+    updates = updates_of(config, (*BUDGET, *OPTIMISATION))
     missing = _missing(cohort, test, extra)
     known = [arm.name for arm in ARMS]
     for name in names or ():
@@ -102,7 +88,7 @@ def make_plan(
         tuple(arm for arm in ARMS if arm.name in wanted),
         {name: missing.get(name, "not asked for") for name in known if name not in wanted},
         seeds,
-        config.kis.epochs * config.kis.steps_per_epoch,
+        updates,
         config.hipm.folds,
     )
 

@@ -1,25 +1,31 @@
 """The results of an ablation as Markdown, CSV and JSON."""
 
-import csv
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from hcnet.evaluation.evaluate import METRICS
-from hcnet.evaluation.statistics import DETECTION_DSC, DRAWS, Estimate
+from hcnet.evaluation.statistics import DETECTION_DSC, Estimate
 from hcnet.evaluation.tables import HEADINGS, value_text
-from hcnet.files import write_aside
 from hcnet.studies.ablation.arms import ARMS, BASELINE
 from hcnet.studies.ablation.records import ArmRecord
 from hcnet.studies.ablation.strata import CaseFacts
 from hcnet.studies.ablation.summary import ArmSummary, Compared, Summary
+from hcnet.studies.notes import (
+    Cell,
+    bootstrap_note,
+    caution_notes,
+    flat,
+    line,
+    number,
+    p_text,
+    plain,
+    with_interval,
+    write_rows,
+)
 
 ISOLATES = {arm.name: arm.isolates for arm in ARMS}
-FEW_CASES = 20
-FEW_SEEDS = 5
-Cell = str | int | float | None
 
 
 def against_baseline(summary: Summary, arm: str) -> Compared | None:
@@ -29,27 +35,27 @@ def against_baseline(summary: Summary, arm: str) -> Compared | None:
 
 
 def numbers(summary: Summary, name: str) -> dict[str, Cell]:
-    """One arm's row of the CSV, full precision; None is undefined or does not apply."""
+    """One arm's row of the CSV, full precision; NaN is undefined, None does not apply."""
     arm, versus = summary.arms[name], against_baseline(summary, name)
     row: dict[str, Cell] = {"arm": name, "isolates": ISOLATES[name]}
-    row |= _flat("dsc", arm.metrics["dsc"])
-    row |= _flat("dsc_minus_b0", versus.result.difference if versus else None)
+    row |= flat("dsc", arm.metrics["dsc"])
+    row |= flat("dsc_minus_b0", versus.result.difference if versus else None)
     row["p"], row["p_holm"] = (versus.result.p, versus.p_holm) if versus else (None, None)
     for metric in (*METRICS[1:], "detection"):
-        row |= _flat(metric, arm.metrics[metric])
+        row |= flat(metric, arm.metrics[metric])
     row |= {f"false_positive_{key}": value for key, value in asdict(arm.false_positives).items()}
     for stratum, estimate in arm.strata.items():
-        row |= _flat(f"dsc {stratum}", estimate)
-    row |= _flat("prior_dsc", arm.prior)
-    row |= _flat("dsc_minus_prior", arm.leak.difference if arm.leak else None)
+        row |= flat(f"dsc {stratum}", estimate)
+    row |= flat("prior_dsc", arm.prior)
+    row |= flat("dsc_minus_prior", arm.leak.difference if arm.leak else None)
     row["leak_p"] = arm.leak.p if arm.leak else None
     row |= {"map_accuracy": arm.map_accuracy, "map_iou": arm.map_iou, **asdict(arm.cost)}
-    return {key: None if value != value else value for key, value in row.items()}
+    return row
 
 
 def write_results_csv(summary: Summary, path: Path) -> None:
     """Write one row an arm; undefined values are empty."""
-    _write_csv(path, [numbers(summary, name) for name in summary.arms])
+    write_rows(path, [numbers(summary, name) for name in summary.arms])
 
 
 def write_cases_csv(
@@ -61,8 +67,8 @@ def write_cases_csv(
         for scored in record.rows:
             row: dict[str, Cell] = {"arm": record.arm, "seed": record.seed, **scored.as_json()}
             row |= asdict(facts[scored.scores.name])
-            rows.append({key: None if value != value else value for key, value in row.items()})
-    _write_csv(path, rows)
+            rows.append(row)
+    write_rows(path, rows)
 
 
 def markdown(summary: Summary, left_out: Mapping[str, str], reference: str) -> str:
@@ -74,14 +80,14 @@ def markdown(summary: Summary, left_out: Mapping[str, str], reference: str) -> s
     head += ["False +", "False + ml", "False + parts", *strata]
     head += ["Prior DSC", "minus prior (95 %)"] if null else []
     head += ["Map acc.", "Map IoU", "Parameters", "Updates", "Seconds", "Loss"]
-    lines = [_line(head), "|---" * len(head) + "|"]
-    lines += [_line(_cells(summary, name, null)) for name in summary.arms]
+    lines = [line(head), "|---" * len(head) + "|"]
+    lines += [line(_cells(summary, name, null)) for name in summary.arms]
     lines += ["", *(f"- {note}" for note in notes(summary, left_out, reference, null))]
     lines += ["", "| Compared (DSC) | Difference (95 %) | p | p (Holm) |", "|---|---|---|---|"]
     for each in summary.compared:
         difference = signed(each.result.difference)
         p, corrected = p_text(each.result.p), p_text(each.p_holm)
-        lines.append(_line([f"{each.first} - {each.second}", difference, p, corrected]))
+        lines.append(line([f"{each.first} - {each.second}", difference, p, corrected]))
     return "\n".join(lines) + "\n"
 
 
@@ -89,14 +95,12 @@ def notes(summary: Summary, left_out: Mapping[str, str], reference: str, null: b
     """What the numbers are."""
     seeds, cases = len(summary.seeds), len(summary.lesion_cases)
     free = next(iter(summary.arms.values())).false_positives.cases
-    over = "patients and seeds, crossed" if seeds > 1 else (
-        "patients only, as there is one seed: they say nothing about another training"
-    )  # fmt: skip
     found = [
         f"Held out: {cases} cases with a lesion and {free} without; {seeds} seed(s). Reference: "
         f"{reference}. All arms learn from the cohort's own segmentation.",
-        f"Intervals and p-values: bootstrap ({DRAWS} draws) over {over}; Holm's correction for the "
-        f"{len(summary.compared)} comparisons below, declared before training.",
+        bootstrap_note(
+            seeds, f"{len(summary.compared)} comparisons below, declared before training"
+        ),
         "Means are over cases with a lesion and seeds; [n] counts values that are undefined (an "
         "empty prediction has no PPV and no distance) and took no part. Found: share with DSC "
         f"above {DETECTION_DSC:g}. False +: share of the cases without a lesion in which anything "
@@ -107,16 +111,7 @@ def notes(summary: Summary, left_out: Mapping[str, str], reference: str, null: b
         "Updates and seconds are of all networks behind a row, shared maps counted in each; the "
         "last network always has the same number of updates.",
     ]
-    if 1 < seeds < FEW_SEEDS:
-        found.append(
-            f"With {seeds} seeds the bootstrap sees only {seeds - 1}/{seeds} of the variance "
-            "between trainings, so intervals are somewhat too narrow."
-        )
-    if cases < FEW_CASES:
-        found.append(
-            f"With fewer than {FEW_CASES} cases, bootstrap intervals and p-values are too sure of "
-            "themselves; read them as descriptions. No p-value is below 2 / 2^patients."
-        )
+    found += caution_notes(seeds, cases)
     if null:
         found.append(
             "Null cohort: prior DSC is against lesions redrawn on the same anatomy; an arm that "
@@ -127,40 +122,33 @@ def notes(summary: Summary, left_out: Mapping[str, str], reference: str, null: b
 
 def as_json(summary: Summary) -> dict[str, Any]:
     """Everything as JSON values; undefined values are None."""
-    value: dict[str, Any] = _plain(asdict(summary))
+    value: dict[str, Any] = plain(asdict(summary))
     for name, arm in value["arms"].items():
         arm["isolates"] = ISOLATES[name]
     return value
 
 
-def p_text(p: float) -> str:
-    """A p-value to read."""
-    if math.isnan(p):
-        return "-"
-    return "<0.001" if p < 0.001 else f"{p:.3f}"
-
-
 def signed(estimate: Estimate) -> str:
     """A difference with its interval."""
-    return _with_interval(estimate, "+.3f")
+    return with_interval(estimate, "+.3f")
 
 
 def _cells(summary: Summary, name: str, null: bool) -> list[str]:
     arm, versus = summary.arms[name], against_baseline(summary, name)
-    cells = [name, ISOLATES[name], _with_interval(arm.metrics["dsc"], ".3f")]
+    cells = [name, ISOLATES[name], with_interval(arm.metrics["dsc"], ".3f")]
     cells += [signed(versus.result.difference), p_text(versus.p_holm)] if versus else ["-", "-"]
     cells += [_counted(metric, arm.metrics[metric]) for metric in METRICS[1:]]
-    cells.append(_number(arm.metrics["detection"].mean, ".2f"))
+    cells.append(number(arm.metrics["detection"].mean, ".2f"))
     false = arm.false_positives
     cells += [
-        _number(false.rate, ".2f"),
-        _number(false.ml, ".2f"),
-        _number(false.components, ".1f"),
+        number(false.rate, ".2f"),
+        number(false.ml, ".2f"),
+        number(false.components, ".1f"),
     ]
-    cells += [_number(estimate.mean, ".3f") for estimate in arm.strata.values()]
+    cells += [number(estimate.mean, ".3f") for estimate in arm.strata.values()]
     if null:
         cells += _prior(arm)
-    cells += [_number(arm.map_accuracy, ".3f"), _number(arm.map_iou, ".3f")]
+    cells += [number(arm.map_accuracy, ".3f"), number(arm.map_iou, ".3f")]
     cost = arm.cost
     cells += [f"{cost.parameters / 1e6:.2f} M", str(cost.updates), f"{cost.seconds:.0f}"]
     return [*cells, f"{cost.final_loss:.3f}"]
@@ -169,48 +157,9 @@ def _cells(summary: Summary, name: str, null: bool) -> list[str]:
 def _prior(arm: ArmSummary) -> list[str]:
     if arm.prior is None or arm.leak is None:
         return ["-", "-"]
-    return [_number(arm.prior.mean, ".3f"), signed(arm.leak.difference)]
+    return [number(arm.prior.mean, ".3f"), signed(arm.leak.difference)]
 
 
 def _counted(metric: str, estimate: Estimate) -> str:
     undefined = f" [{estimate.undefined}]" if estimate.undefined else ""
     return value_text(metric, estimate.mean) + undefined
-
-
-def _with_interval(estimate: Estimate, form: str) -> str:
-    if math.isnan(estimate.mean):
-        return "-"
-    if math.isnan(estimate.low):
-        return f"{estimate.mean:{form}}"
-    return f"{estimate.mean:{form}} ({estimate.low:{form}} to {estimate.high:{form}})"
-
-
-def _number(value: float | None, form: str) -> str:
-    return "-" if value is None or math.isnan(value) else f"{value:{form}}"
-
-
-def _flat(name: str, estimate: Estimate | None) -> dict[str, Cell]:
-    parts = ("mean", "low", "high", "undefined")
-    return {f"{name} {part}": None if estimate is None else getattr(estimate, part)
-            for part in parts}  # fmt: skip
-
-
-def _line(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cells) + " |"
-
-
-def _write_csv(path: Path, rows: Sequence[Mapping[str, Cell]]) -> None:
-    with write_aside(path) as aside, aside.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.DictWriter(stream, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, float) and math.isnan(value):
-        return None
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    return value
