@@ -4,7 +4,10 @@ import json
 
 import pytest
 
+from hcnet.config import load_config, preset_names
 from hcnet.errors import ConfigError, InputError
+from hcnet.nets.registry import network_names, network_options
+from hcnet.studies.budget import updates_of
 from hcnet.studies.compare.entries import BASELINE, OURS, Entry
 from hcnet.studies.compare.plan import make_plan, network_settings, read_split
 from mini_compare import ENTRIES, compare_config
@@ -110,3 +113,13 @@ def test_published_sizes_are_the_default():
 def test_a_name_for_every_entry():
     assert Entry("resunet", "post+sub").name == "resunet-post+sub"
     assert Entry("zhang", "pre+post").title == "Zhang et al. (pre+post)"
+
+
+@pytest.mark.parametrize("preset", [name for name in preset_names() if name.startswith("compare")])
+def test_presets_fit_every_network_and_give_ours_the_width_of_resunet(preset):
+    config = load_config(preset)
+    for name in network_names():
+        network_settings(name, config)
+    updates_of(config)
+    width = network_options("kisnet", config.kis.network.options).model_dump()["width"]
+    assert network_settings("resunet", config).options["width"] == width
