@@ -82,6 +82,34 @@ def test_a_stopped_run_ends_where_an_undisturbed_one_does(tmp_path, fabric, monk
     assert logs[0] == logs[1]
 
 
+def test_dropout_draws_the_same_after_a_stop(tmp_path, fabric, monkeypatch):
+    def task(stop_at=None):
+        line = Line(stop_at)
+        line.model = nn.Sequential(line.model, nn.Dropout(0.5))
+        line.end_of_epoch = lambda model, epoch: {}
+        return line
+
+    monkeypatch.setattr(loop, "SECONDS_BETWEEN_CHECKPOINTS", -1.0)
+    whole = loop.fit(task(), fabric, tmp_path / "whole")
+    with pytest.raises(KeyboardInterrupt):
+        loop.fit(task(stop_at=13), fabric, tmp_path / "stopped")
+    resumed = loop.fit(task(), fabric, tmp_path / "stopped")
+    assert torch.equal(whole[0].weight, resumed[0].weight)
+    first, second = (loop.fit(task(), fabric, tmp_path / name) for name in ("again", "and again"))
+    assert torch.equal(first[0].weight, second[0].weight)
+
+
+def test_frozen_parts_keep_their_statistics(tmp_path, fabric):
+    task = Line()
+    norm = nn.BatchNorm1d(1)
+    norm.requires_grad_(False)
+    task.model = nn.Sequential(norm, task.model)
+    task.end_of_epoch = lambda model, epoch: {}
+    loop.fit(task, fabric, tmp_path)
+    assert norm.running_mean.item() == 0
+    assert norm.num_batches_tracked.item() == 0
+
+
 def test_a_finished_stage_is_loaded_not_trained(tmp_path, fabric):
     first = loop.fit(Line(), fabric, tmp_path)
     task = Line(stop_at=0)

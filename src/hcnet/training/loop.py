@@ -2,8 +2,8 @@
 
 A stage is a `Task`: a model, its batches and its losses. The loop owns what they have in common:
 device and precision (Lightning Fabric), learning rate, gradient clipping, log, checkpoints and
-resuming. Step n sees the same batch and the same learning rate whether or not the run was stopped
-before it, so a resumed run ends where an undisturbed one does.
+resuming. Step n sees the same batch, learning rate and random numbers (of dropout) whether or not
+the run was stopped before it, so a resumed run ends where an undisturbed one does.
 """
 
 import logging
@@ -28,6 +28,7 @@ logger = logging.getLogger(__name__)
 CHECKPOINT = "checkpoint.safetensors"
 MODEL = "model.safetensors"
 SECONDS_BETWEEN_CHECKPOINTS = 30.0
+_SEED_STEP, _SEEDS = 1_000_003, 2**63
 
 
 class Task(Protocol):
@@ -71,6 +72,8 @@ def fit(task: Task, fabric: Fabric, folder: Path, progress: Progress = SILENT) -
             validation score, so that score stays honest.
         progress: listener.
 
+    Torch's seed, as it is at the call, decides the random numbers of every step.
+
     Returns:
         the trained model, on the fabric's device, in evaluation mode.
 
@@ -90,6 +93,7 @@ def fit(task: Task, fabric: Fabric, folder: Path, progress: Progress = SILENT) -
         logger.info("%s: resumed at step %d", task.name, done)
     model, optimiser = fabric.setup(task.model, optimiser)
 
+    seed = torch.initial_seed()
     total = task.epochs * task.steps_per_epoch
     batches = task.batches(done)
     logbook = Logbook(folder, epoch=done // task.steps_per_epoch)
@@ -100,6 +104,7 @@ def fit(task: Task, fabric: Fabric, folder: Path, progress: Progress = SILENT) -
     for step in progress.track(range(done, total), task.name, total - done):
         for group in optimiser.param_groups:
             group["lr"] = task.lr(step / task.steps_per_epoch)
+        torch.manual_seed((seed * _SEED_STEP + step) % _SEEDS)
         optimiser.zero_grad(set_to_none=True)
         losses = task.losses(model, fabric.to_device(next(batches)))
         if not torch.isfinite(losses["loss"]):

@@ -74,6 +74,7 @@ def train_by_recipe(
             first_batch=started,
         )
         started += epochs * task.steps_per_epoch
+        torch.manual_seed(config.seed)  # a leg that follows a loaded one must not tell
         model = fit(task, fabric, folder / leg.name, progress)
     return model
 
