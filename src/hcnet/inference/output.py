@@ -12,6 +12,7 @@ from hcnet.cohorts.case import Case
 from hcnet.files import write_json
 from hcnet.inference.bundle import Bundle
 from hcnet.inference.segment import Segmentation, segment
+from hcnet.kinetics.heterogeneity import heterogeneity
 from hcnet.progress import SILENT, Progress
 from hcnet.runtime import best_precision, environment, make_fabric, peak_memory_mb
 from hcnet.volumes.components import components
@@ -90,7 +91,7 @@ def summarise(name: str, result: Segmentation, bundle: Bundle, threshold: float)
     """Volumes, foci and map composition of a segmentation, as JSON values.
 
     Volumes are in ml, positions in mm (RAS+). `classes` tells how much of each heterogeneity class
-    lies in the tumour and in the breast.
+    lies in the tumour and in the breast, `mixture` how mixed the tumour is (`Heterogeneity`).
     """
     grid = result.image.grid
     tumour, breast = result.tumour.data > 0, result.breast.data > 0
@@ -123,6 +124,7 @@ def summarise(name: str, result: Segmentation, bundle: Bundle, threshold: float)
         "largest_probability": float(result.probability.data.max()),
         "components": [asdict(component) for component in components(tumour, grid)],
         "classes": classes,
+        "mixture": heterogeneity(tumour, labels, grid, k).as_dict(),
         "curve_label": f"relative enhancement in training, 0 to {codebook.grid_s[-1]:.0f} s",
         "bundle": bundle.info.name,
         "warnings": warnings,

@@ -22,6 +22,7 @@ def segmentation_page(folder: Path) -> SegmentationReport:
     summary, manifest = read_json(folder / SUMMARY), read_json(folder / MANIFEST)
     foci = summary["components"]
     warnings = list(summary["warnings"])
+    mixture = summary.get("mixture", {"foci": 0})  # results of earlier versions have none
     return SegmentationReport(
         title=summary["case"],
         source=manifest["input"]["location"],
@@ -34,9 +35,10 @@ def segmentation_page(folder: Path) -> SegmentationReport:
                 f"{summary['largest_probability']:.2f}",
                 f"threshold {summary['threshold']:.2f}",
             ),
+            *_mixture_scores(mixture),
         ),
         pictures=_pictures(folder, len(summary["classes"])),
-        tables=_tables(foci),
+        tables=(*_tables(foci), *_mixture_tables(mixture)),
         classes=_classes(summary),
         curve_label=summary["curve_label"],
         warnings=tuple(warnings),
@@ -98,6 +100,52 @@ def _tables(foci: list[dict[str, Any]]) -> tuple[Table, ...]:
             rows,
             "Centres of mass in scanner coordinates towards the patient's right, front and head.",
             folded=len(rows) > 8,
+        ),
+    )
+
+
+def _mixture_scores(mixture: dict[str, Any]) -> tuple[Score, ...]:
+    if not mixture["foci"]:
+        return ()
+    diameter, extent = f"{mixture['diameter_mm']:.0f} mm", f"{mixture['extent_mm']:.0f} mm"
+    return (Score("largest diameter", diameter, f"all foci together {extent}"),)
+
+
+def _mixture_tables(mixture: dict[str, Any]) -> tuple[Table, ...]:
+    if not mixture["foci"]:
+        return ()
+    classes = tuple(
+        (
+            str(part["label"]),
+            part["volume_ml"],
+            part["share"],
+            part["rim_share"],
+            part["core_share"],
+            part["regions"],
+        )
+        for part in mixture["classes"]
+    )
+    numbers = (
+        ("entropy of the classes (bits)", mixture["entropy_bits"]),
+        ("the same, as a share of its maximum", mixture["entropy"]),
+        ("ITH index", mixture["ith"]),
+        ("clustering of the classes", mixture["clustering"]),
+        ("rim (ml)", mixture["rim_ml"]),
+        ("core (ml)", mixture["core_ml"]),
+    )
+    return (
+        Table(
+            "Classes in the tumour",
+            ("Class", "Volume (ml)", "Share", "Share of rim", "Share of core", "Regions"),
+            classes,
+            "Rim: up to 3 mm deep, and up to a third of the depth of its focus.",
+        ),
+        Table(
+            "Mixture",
+            ("Number", "Value"),
+            numbers,
+            "Of the predicted map, which is smoother than a measured one. A few small foci change "
+            "the ITH index much. Formulas: docs/heterogeneity.md.",
         ),
     )
 
