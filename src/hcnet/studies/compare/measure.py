@@ -95,9 +95,7 @@ def measured(spec: Spec, file: Path) -> Measured:
 
 def _quiet() -> None:
     """Warnings only, as in the parent: a library's news would come once for each entry."""
-    handler = logging.StreamHandler()
-    handler.setLevel(logging.WARNING)
-    logging.basicConfig(handlers=[handler])
+    logging.disable(logging.INFO)
 
 
 def measure(spec: Spec) -> Measured:
