@@ -53,7 +53,7 @@ def test_nothing_reaches_further_than_it_says(seed: int, volume: float) -> None:
     points = _points(*map(tuple, directions))
     assert shape.spicule_distance(points).max() < 0
     # Lobes are unbounded in theory; what sticks out of the box is cut off there.
-    assert np.mean(shape.distance(points) > 0) < 0.05
+    assert np.mean(shape.distance(points) > 0) < 0.1
     assert 1 <= len(shape.radii) <= 4
 
 
