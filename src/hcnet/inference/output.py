@@ -16,12 +16,15 @@ from hcnet.kinetics.heterogeneity import heterogeneity
 from hcnet.progress import SILENT, Progress
 from hcnet.runtime import best_precision, environment, make_fabric, peak_memory_mb
 from hcnet.volumes.components import components
+from hcnet.volumes.dicom.sources import DicomPhase
 from hcnet.volumes.nifti import write_nifti, write_nifti_shares
 
 SUMMARY = "summary.json"
 MANIFEST = "manifest.json"
 NOTICE = "Research software, not a medical device; not for diagnosis or treatment."
 TINY_BREAST_ML = 50.0
+DICOM_FILES = ("tumour.dcm", "heterogeneity.dcm", "probability.dcm")
+"""Written beside the NIfTI files where the input is DICOM."""
 
 
 def segment_to_folder(
@@ -36,7 +39,8 @@ def segment_to_folder(
 
     Files, all on the input's own grid: `pre.nii.gz` (the volume that was read), `tumour.nii.gz`,
     `tumour_probability.nii.gz`, `heterogeneity.nii.gz` (0 outside the breast, k+1 for class k),
-    `class_probabilities.nii.gz` (4-D), `breast.nii.gz`, `summary.json`, `manifest.json`.
+    `class_probabilities.nii.gz` (4-D), `breast.nii.gz`, `summary.json`, `manifest.json`. Of a DICOM
+    exam also `DICOM_FILES`; where its headers do not allow them, a warning in the summary says why.
 
     Returns:
         the content of `summary.json`.
@@ -61,6 +65,14 @@ def segment_to_folder(
     )
     chosen = bundle.info.inference.threshold if threshold is None else threshold
     summary = summarise(case.name, result, bundle, chosen)
+    digest = bundle.digest()
+    objects: list[dict[str, Any]] = []
+    if isinstance(case.pre, DicomPhase):
+        from hcnet.inference.dicom_output import Origin, write_dicom
+
+        origin = Origin(bundle.info.name, digest, chosen)
+        objects, refused = write_dicom(result, case.pre.stack, folder, origin)
+        summary["warnings"] += [refused] if refused else []
     write_json(folder / SUMMARY, summary)
     write_json(
         folder / MANIFEST,
@@ -69,7 +81,7 @@ def segment_to_folder(
             "input": {"location": case.pre.location, "sha256": case.pre.digest()},
             "bundle": {
                 "name": bundle.info.name,
-                "sha256": bundle.digest(),
+                "sha256": digest,
                 "licence": bundle.info.licence,
             },
             "settings": {
@@ -78,6 +90,7 @@ def segment_to_folder(
                 "threshold": chosen,
                 "precision": precision,
             },
+            "dicom": objects,
             "started": now.isoformat(timespec="seconds"),
             "seconds": round(time.monotonic() - started, 2),
             "peak_memory_mb": peak_memory_mb(),

@@ -150,6 +150,19 @@ def _mixture_tables(mixture: dict[str, Any]) -> tuple[Table, ...]:
     )
 
 
+def _dicom_tables(objects: list[dict[str, Any]]) -> tuple[Table, ...]:
+    if not objects:
+        return ()
+    return (
+        Table(
+            "DICOM objects",
+            ("File", "Series", "Series number"),
+            tuple((entry["file"], entry["what"], entry["series_number"]) for entry in objects),
+            "They belong to the exam's study and refer to its pre-contrast images.",
+        ),
+    )
+
+
 def _classes(summary: dict[str, Any]) -> tuple[TissueClass, ...]:
     classes = summary["classes"]
     return tuple(

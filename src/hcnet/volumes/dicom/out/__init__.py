@@ -1,0 +1,1 @@
+"""Results as DICOM objects that belong to the exam they were made from."""
