@@ -1,12 +1,15 @@
 """The MAMA-MIA layout, read in place."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
 
-from hcnet.cohorts.cohort import read_cohort, write_case
+from hcnet.cohorts.cohort import read_cohort, read_source, write_case
 from hcnet.errors import InputError
+from hcnet.files import write_json
+from hcnet.volumes.nifti import write_nifti
 from hcnet.volumes.volume import Volume
 
 
@@ -79,6 +82,77 @@ def test_several_sources_of_masks(root):
         read_cohort(root)
     with pytest.raises(InputError, match="has no source other"):
         read_cohort(root, "other")
+
+
+@pytest.fixture
+def two_sources(root):
+    """DUKE_001 has an expert's mask and a pseudo-label, DUKE_000 a pseudo-label only."""
+    folder = root / "segmentations" / "box-to-mask"
+    for name, value in (("duke_000", 0), ("duke_001", 0)):
+        write_nifti(volume(value), folder / f"{name}.nii.gz")
+    write_json(folder / "source.json", {"kind": "pseudo-label", "method": "box-to-mask"})
+    return root
+
+
+def sources_of(cohort):
+    return {
+        case.name: (case.tumour.path.parent.name, case.tumour_is_pseudo)
+        for case in cohort.cases
+        if case.tumour
+    }
+
+
+def test_pseudo_labels_are_never_taken_unasked(two_sources):
+    cohort = read_cohort(two_sources)
+    assert cohort.segmentation == "expert"
+    assert sources_of(cohort) == {"DUKE_001": ("expert", False)}
+    masks = two_sources / "segmentations"
+    (masks / "expert").rename(masks / "manual")  # the one reference is found whatever its name
+    assert read_cohort(two_sources).segmentation == "manual"
+    shutil.rmtree(masks / "manual")
+    alone = read_cohort(two_sources)
+    assert alone.segmentation is None
+    assert sources_of(alone) == {}
+
+
+def test_pseudo_labels_that_are_asked_for_are_known_as_such(two_sources):
+    cohort = read_cohort(two_sources, "Box-to-Mask")
+    assert cohort.segmentation == "box-to-mask"
+    assert sources_of(cohort) == {
+        "DUKE_000": ("box-to-mask", True), "DUKE_001": ("box-to-mask", True),
+    }  # fmt: skip
+
+
+def test_the_second_source_fills_the_gaps_of_the_first(two_sources):
+    cohort = read_cohort(two_sources, "expert+box-to-mask")
+    assert cohort.segmentation == "expert+box-to-mask"
+    assert sources_of(cohort) == {"DUKE_000": ("box-to-mask", True), "DUKE_001": ("expert", False)}
+    with pytest.raises(InputError, match="has no source other"):
+        read_cohort(two_sources, "expert+other")
+
+
+def test_masks_can_be_left_out(two_sources):
+    cohort = read_cohort(two_sources, masks=False)
+    assert cohort.segmentation is None
+    assert sources_of(cohort) == {}
+
+
+def test_a_source_may_say_that_it_is_a_reference(two_sources):
+    folder = two_sources / "segmentations" / "expert"
+    write_json(folder / "source.json", {"kind": "reference", "reader": "two"})
+    assert sources_of(read_cohort(two_sources)) == {"DUKE_001": ("expert", False)}
+    assert read_source(folder)["reader"] == "two"
+
+
+@pytest.mark.parametrize("text", ['{"kind": "pseudo_label"}', "{}", "[]", '{"kind": ["x"]}'])
+def test_a_source_that_makes_no_sense_is_refused(two_sources, text):
+    path = two_sources / "segmentations" / "box-to-mask" / "source.json"
+    path.write_text(text)
+    with pytest.raises(InputError, match=r"source.json: its \"kind\" must be reference or pseudo"):
+        read_cohort(two_sources)
+    path.write_text("{")
+    with pytest.raises(InputError, match=r"source.json: cannot be read as JSON"):
+        read_cohort(two_sources)
 
 
 def test_missing_phases(root):

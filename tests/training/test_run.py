@@ -2,6 +2,8 @@
 
 import json
 import shutil
+from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from hcnet.training import run as run_module
 from hcnet.training.folder import RunFolder, open_run, read_run_config
 from hcnet.training.logbook import read_log
 from hcnet.training.run import train_run
+from hcnet.training.split import split_patients
 from hcnet.volumes.volume import Volume
 from tiny import tiny_config
 
@@ -115,3 +118,76 @@ def test_a_case_of_one_phase_is_refused(tiny_cohort, tmp_path):
     with pytest.raises(InputError, match="SINGLE has a single phase"):
         train_run(read_cohort(root), tiny_config(), tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def with_pseudo(cohort, names):
+    """The cohort, where the masks of these cases are pseudo-labels."""
+    cases = [replace(c, tumour_is_pseudo=c.name in names) for c in cohort.cases]
+    return replace(cohort, cases=tuple(cases))
+
+
+def sides(cohort):
+    config = tiny_config()
+    train, held_out = split_patients(cohort.cases, config.validation_share, config.seed)
+    return [case.name for case in train], [case.name for case in held_out]
+
+
+def test_pseudo_labels_are_refused_unless_told(tiny_cohort, tmp_path):
+    name = sides(tiny_cohort)[0][0]
+    with pytest.raises(ConfigError, match=f"mask of {name} is a pseudo-label.*--pseudo-labels"):
+        train_run(with_pseudo(tiny_cohort, {name}), tiny_config(), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_held_out_side_of_pseudo_labels_is_told_before_the_first_stage(tiny_cohort, tmp_path):
+    held_out = sides(tiny_cohort)[1]
+    cohort = with_pseudo(tiny_cohort, set(held_out))
+    with pytest.raises(InputError, match="no held-out case has a reference tumour mask"):
+        train_run(cohort, tiny_config(), tmp_path / "run", pseudo_labels=True)
+    bare = [replace(c, tumour=None) if c.name in held_out else c for c in tiny_cohort.cases]
+    with pytest.raises(InputError, match="no held-out case has a reference tumour mask"):
+        train_run(replace(tiny_cohort, cases=tuple(bare)), tiny_config(), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_pseudo_labels_are_for_stage_3_alone_and_never_scored(tiny_cohort, tmp_path, monkeypatch):
+    config = tiny_config("validation_share=0.4")
+    split = split_patients(tiny_cohort.cases, config.validation_share, config.seed)
+    train, held_out = ([case.name for case in side] for side in split)
+    cohort = with_pseudo(tiny_cohort, {train[1], held_out[0]})
+    seen = {}
+
+    def noting(stage, *sides):
+        """Stands in for the stage: notes which cases it is given, and which have masks."""
+        named = [case.name for side in sides for case in side]
+        masked = {case.name for side in sides for case in side if "tumour" in case.files}
+        seen[stage] = named, masked
+
+    def validate(_, cases, references, *__):
+        seen["references"] = set(references)
+        noting("validate", cases)
+        return SimpleNamespace(as_json=dict)
+
+    def write_bundle(_, **content):
+        seen["bundle"] = content["training_data"]["pseudo_labels"]
+
+    stand_ins = {
+        "run_kinetics": lambda learn, hold, *_: noting("kinetics", learn, hold),
+        "train_hipm": lambda learn, hold, *_: noting("hipm", learn, hold),
+        "train_kis": lambda masked, judged, *_, **__: noting("kis", masked, judged),
+        "write_maps": lambda *_: None,
+        "score_maps": lambda *_: None,
+        "validate": validate,
+        "write_bundle": write_bundle,
+    }
+    for name, stand_in in stand_ins.items():
+        monkeypatch.setattr(run_module, name, stand_in)
+    out = tmp_path / "run"
+    train_run(cohort, config, out, baseline=False, pseudo_labels=True)
+    reference = set(train + held_out) - {train[1], held_out[0]}
+    assert seen["kinetics"] == seen["hipm"] == (train + held_out, reference)
+    assert seen["kis"] == (train + held_out[1:], set(train + held_out[1:]))
+    assert seen["validate"][0] == held_out[1:]
+    assert seen["references"] == set(held_out[1:])
+    manifest = json.loads((out / "manifest.json").read_text())
+    assert manifest["pseudo_labels"] == seen["bundle"] == [train[1]]

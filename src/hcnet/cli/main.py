@@ -9,6 +9,7 @@ import sys
 import typer
 
 from hcnet.cli.ablate import ablate
+from hcnet.cli.box_to_mask import box_to_mask
 from hcnet.cli.choose_k import choose_k
 from hcnet.cli.cluster import cluster
 from hcnet.cli.compare import compare
@@ -28,6 +29,7 @@ VERBS = (
     train,
     evaluate,
     report,
+    box_to_mask,
     phantom,
     networks,
     compare,

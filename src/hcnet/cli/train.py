@@ -24,6 +24,10 @@ def train(
     baseline: Annotated[
         bool, typer.Option(help="Also train a plain ResUNet with the same steps, to compare with.")
     ] = True,
+    pseudo_labels: Annotated[
+        bool,
+        typer.Option("--pseudo-labels", help="Let stage 3 learn from pseudo-labels, too."),
+    ] = False,
     dry_run: Annotated[
         bool, typer.Option(help="Check settings and cohort, print the settings, train nothing.")
     ] = False,
@@ -47,7 +51,14 @@ def train(
     from hcnet.report.write import write_report
     from hcnet.training.run import train_run
 
-    results = train_run(data, settings, out, baseline=baseline, progress=ConsoleProgress())
+    results = train_run(
+        data,
+        settings,
+        out,
+        baseline=baseline,
+        pseudo_labels=pseudo_labels,
+        progress=ConsoleProgress(),
+    )
     page = write_report(out)
     for line in results.lines():
         console.print(line, highlight=False, soft_wrap=True)

@@ -91,6 +91,8 @@ class Case:
         tumour: reference tumour mask.
         breast: breast mask; where absent it is computed.
         facts: subject and imaging facts, JSON values.
+        tumour_is_pseudo: the tumour mask was made by a rule, so it is no reference to score
+            against, and nothing learns from it unless told to.
 
     Raises:
         InputError: no phase, or times that do not match the phases or do not rise.
@@ -103,6 +105,7 @@ class Case:
     tumour: VolumeSource | None = None
     breast: VolumeSource | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)
+    tumour_is_pseudo: bool = False
 
     def __post_init__(self) -> None:
         if not self.phases:

@@ -1,7 +1,8 @@
 """Cohort: a folder of cases in the MAMA-MIA layout.
 
     images/CASE/case_0000.nii.gz        pre-contrast; _0001, _0002 ... post-contrast
-    segmentations/SOURCE/case.nii.gz    reference tumour masks, one folder a source
+    segmentations/SOURCE/case.nii.gz    tumour masks, one folder a source
+    segmentations/SOURCE/source.json    what these masks are (our addition, optional)
     breast/case.nii.gz                  breast masks (our addition, optional)
     patient_info_files/case.json        facts; acquisition times in imaging_data
 
@@ -13,6 +14,7 @@ import json
 import logging
 import re
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +27,9 @@ from hcnet.volumes.volume import Volume
 
 logger = logging.getLogger(__name__)
 
+SOURCE_FILE = "source.json"
+"""Beside masks: `{"kind": "pseudo-label" or "reference", ...}`; without it they are references."""
+
 _PHASE = re.compile(r"^(?P<name>.+)_(?P<phase>\d{4})$")
 
 
@@ -35,7 +40,8 @@ class Cohort:
     Attributes:
         root: the folder.
         cases: the cases; their volumes are read only when asked for.
-        segmentation: which folder of `segmentations/` the tumour masks come from, if any.
+        segmentation: which folder of `segmentations/` the tumour masks come from, if any; several
+            are joined by "+".
     """
 
     root: Path
@@ -57,26 +63,29 @@ def is_cohort(root: Path) -> bool:
     return (root / "images").is_dir()
 
 
-def read_cohort(root: Path, segmentation: str | None = None) -> Cohort:
+def read_cohort(root: Path, segmentation: str | None = None, *, masks: bool = True) -> Cohort:
     """Read a cohort in place; only names and facts are read, no image.
 
     Args:
         root: the folder that holds `images/`.
-        segmentation: which source of tumour masks to use; None takes the only one, or `expert`
-            where there are several.
+        segmentation: which source of tumour masks to use; "expert+box-to-mask" takes the second
+            for cases that the first has not. None takes the only one, or `expert` where there are
+            several, and never pseudo-labels.
+        masks: False leaves tumour masks out, whatever there is.
 
     Raises:
-        InputError: no such folder, no case in it, an unknown or ambiguous segmentation source, or
-            a case without a pre-contrast image or with a gap in its phases.
+        InputError: no such folder, no case in it, an unknown or ambiguous segmentation source, a
+            source.json that makes no sense, or a case without a pre-contrast image or with a gap
+            in its phases.
     """
     if not is_cohort(root):
         raise InputError(f"{root}: is not a cohort; a cohort is a folder with images/CASE/ in it.")
-    source = _segmentation_source(root, segmentation)
-    masks = _by_stem(root / "segmentations" / source) if source else {}
+    sources = _segmentation_sources(root, segmentation) if masks else []
+    tumours, pseudo = _masks(root, sources)
     breasts = _by_stem(root / "breast")
     facts = {p.stem.lower(): p for p in _listed(root / "patient_info_files", ".json")}
     cases = [
-        _read_case(folder, masks, breasts, facts)
+        _read_case(folder, tumours, pseudo, breasts, facts)
         for folder in sorted((root / "images").iterdir(), key=lambda p: p.name.lower())
         if folder.is_dir() and not folder.name.startswith(".")
     ]
@@ -89,7 +98,23 @@ def read_cohort(root: Path, segmentation: str | None = None) -> Cohort:
             root,
             unknown,
         )
-    return Cohort(root, tuple(cases), source)
+    return Cohort(root, tuple(cases), "+".join(sources) or None)
+
+
+def read_source(folder: Path) -> dict[str, Any]:
+    """What the masks of a folder are: its `source.json`, or a plain reference where it has none.
+
+    Raises:
+        InputError: the file cannot be read, or its kind is neither reference nor pseudo-label.
+    """
+    path = folder / SOURCE_FILE
+    if not path.exists():
+        return {"kind": "reference"}
+    facts = read_json(path)
+    kind = facts.get("kind") if isinstance(facts, dict) else None
+    if kind not in ("reference", "pseudo-label"):
+        raise InputError(f'{path}: its "kind" must be reference or pseudo-label, not {kind!r}.')
+    return dict(facts)
 
 
 def write_case(
@@ -136,6 +161,7 @@ def write_case(
 def _read_case(
     folder: Path,
     masks: Mapping[str, Path],
+    pseudo: AbstractSet[str],
     breasts: Mapping[str, Path],
     facts: Mapping[str, Path],
 ) -> Case:
@@ -162,6 +188,7 @@ def _read_case(
         tumour=NiftiSource(masks[key]) if key in masks else None,
         breast=NiftiSource(breasts[key]) if key in breasts else None,
         facts=info,
+        tumour_is_pseudo=key in pseudo,
     )
 
 
@@ -186,19 +213,41 @@ def _times(
     raise InputError(f"{path}: times_from must be injection or pre, not {origin!r}.")
 
 
-def _segmentation_source(root: Path, wanted: str | None) -> str | None:
+def _segmentation_sources(root: Path, wanted: str | None) -> list[str]:
     folder = root / "segmentations"
     found = sorted(p.name for p in folder.iterdir() if p.is_dir()) if folder.is_dir() else []
     if wanted is not None:
-        match = [name for name in found if name.lower() == wanted.lower()]
-        if not match:
-            raise InputError(f"{folder}: has no source {wanted}; there are: {', '.join(found)}.")
-        return match[0]
-    if len(found) <= 1:
-        return found[0] if found else None
-    if "expert" in found:
-        return "expert"
+        return [_named_source(folder, found, name) for name in wanted.split("+")]
+    references = [name for name in found if not _is_pseudo(folder / name)]
+    if len(references) <= 1:
+        return references
+    if "expert" in references:
+        return ["expert"]
     raise InputError(f"{folder}: has several sources, name one of: {', '.join(found)}.")
+
+
+def _named_source(folder: Path, found: Sequence[str], wanted: str) -> str:
+    match = [name for name in found if name.lower() == wanted.lower()]
+    if not match:
+        raise InputError(f"{folder}: has no source {wanted}; there are: {', '.join(found)}.")
+    return match[0]
+
+
+def _masks(root: Path, sources: Sequence[str]) -> tuple[dict[str, Path], set[str]]:
+    """Each case's mask, from the first source that has one, and whose are pseudo-labels."""
+    masks: dict[str, Path] = {}
+    pseudo: set[str] = set()
+    for source in sources:
+        folder = root / "segmentations" / source
+        more = {key: path for key, path in _by_stem(folder).items() if key not in masks}
+        masks |= more
+        if _is_pseudo(folder):
+            pseudo |= set(more)
+    return masks, pseudo
+
+
+def _is_pseudo(folder: Path) -> bool:
+    return bool(read_source(folder)["kind"] == "pseudo-label")
 
 
 def _by_stem(folder: Path) -> dict[str, Path]:

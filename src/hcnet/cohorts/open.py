@@ -20,7 +20,9 @@ from hcnet.volumes.volume import Grid
 
 Kind = Literal["nifti", "dicom"]
 
-_MASK = re.compile(r"(^|[^a-z])(mask|seg|segmentation|label|labels|tumou?r|breast)([^a-z]|$)")
+_MASK = re.compile(
+    r"(^|[^a-z])(masks?|segs?|segmentations?|labels?|lesions?|tumou?rs?|breast)([^a-z]|$)"
+)
 _PRE = re.compile(r"(^|[^a-z])pre([^a-z]|$)")
 
 
@@ -101,6 +103,11 @@ def kind_of(paths: Sequence[Path]) -> Kind:
             )
         return "nifti" if _nifti_files(path) else "dicom"
     return "nifti" if is_nifti(path) else "dicom"
+
+
+def named_as_mask(path: Path) -> bool:
+    """Whether a NIfTI file's name says that it is a mask."""
+    return bool(_MASK.search(stem(path).lower()))
 
 
 def grid_of(source: VolumeSource) -> Grid:
@@ -195,7 +202,7 @@ def _phase_files(folder: Path) -> list[Path]:
 
     A single file named "pre" comes first; the others follow by the number in which they differ.
     """
-    files = [path for path in _nifti_files(folder) if not _MASK.search(stem(path).lower())]
+    files = [path for path in _nifti_files(folder) if not named_as_mask(path)]
     if not files:
         raise InputError(f"{folder}: holds only masks; give the folder with the images.")
     named = [path for path in files if _PRE.search(stem(path).lower())]

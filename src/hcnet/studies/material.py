@@ -59,7 +59,8 @@ def check_cohorts(cohort: Cohort, extra: Cohort | None) -> None:
     Raises:
         InputError: a case of one phase, a case of the cohort without a mask, or an exam that is in
             both cohorts.
-        ConfigError: both cohorts are phantoms of the same seed, so of the same patients.
+        ConfigError: both cohorts are phantoms of the same seed, so of the same patients, or a mask
+            is a pseudo-label.
     """
     both = [cohort] if extra is None else [cohort, extra]
     for case in (case for each in both for case in each.cases):
@@ -68,6 +69,12 @@ def check_cohorts(cohort: Cohort, extra: Cohort | None) -> None:
                 f"{case.pre.location}: {case.name} has a single phase; a study needs a "
                 "pre-contrast and at least one post-contrast phase."
             )
+    pseudo = [case.name for case in cohort.cases if case.tumour_is_pseudo]
+    if pseudo:
+        raise ConfigError(
+            f"{cohort.root}: the tumour mask of {pseudo[0]} is a pseudo-label, and a study learns "
+            "from references only; leave its source out of --segmentation."
+        )
     bare = [case.name for case in cohort.cases if case.tumour is None]
     if bare:
         raise InputError(

@@ -4,12 +4,15 @@ import json
 
 import pytest
 
+from hcnet.cohorts.cohort import read_cohort
 from hcnet.config import load_config, preset_names
 from hcnet.errors import ConfigError, InputError
+from hcnet.files import write_json
 from hcnet.nets.registry import network_names, network_options
 from hcnet.studies.budget import updates_of
 from hcnet.studies.compare.entries import BASELINE, OURS, Entry
 from hcnet.studies.compare.plan import make_plan, network_settings, read_split
+from mini_cohort import write_mini
 from mini_compare import ENTRIES, compare_config
 
 
@@ -123,3 +126,13 @@ def test_presets_fit_every_network_and_give_ours_the_width_of_resunet(preset):
     updates_of(config)
     width = network_options("kisnet", config.kis.network.options).model_dump()["width"]
     assert network_settings("resunet", config).options["width"] == width
+
+
+def test_pseudo_labels_are_refused(tmp_path):
+    cohort = write_mini(tmp_path / "cohort", 6, seed=2)
+    masks = tmp_path / "cohort" / "segmentations"
+    (masks / "expert").rename(masks / "guessed")
+    write_json(masks / "guessed" / "source.json", {"kind": "pseudo-label", "method": "a test"})
+    cohort = read_cohort(tmp_path / "cohort", "guessed")
+    with pytest.raises(ConfigError, match="of CASE_00 is a pseudo-label, and a study learns"):
+        make_plan("tumour", ENTRIES, cohort, None, compare_config(), seeds=1)
