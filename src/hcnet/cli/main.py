@@ -14,6 +14,7 @@ from hcnet.cli.choose_k import choose_k
 from hcnet.cli.cluster import cluster
 from hcnet.cli.compare import compare
 from hcnet.cli.evaluate import evaluate
+from hcnet.cli.import_ import import_
 from hcnet.cli.inspect import inspect
 from hcnet.cli.networks import networks
 from hcnet.cli.phantom import phantom
@@ -24,6 +25,7 @@ from hcnet.errors import HcnetError
 
 VERBS = (
     inspect,
+    import_,
     segment,
     cluster,
     train,
@@ -46,7 +48,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 for verb in VERBS:
-    app.command()(verb)
+    app.command(verb.__name__.strip("_").replace("_", "-"))(verb)  # `import` is a keyword
 
 
 def main() -> None:

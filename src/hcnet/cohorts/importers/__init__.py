@@ -1,0 +1,1 @@
+"""Importers: published collections and loose exams, brought to the cohort layout."""
