@@ -140,8 +140,9 @@ def test_bfloat16_gradients_point_where_float32_ones_do(
 @BY_NAME
 def test_learns_one_case(name: str) -> None:
     network = _network(name).train().to(memory_format=torch.channels_last_3d)
-    inputs = _inputs(name, (24, 24, 24), batch=1)
-    truth = torch.zeros(1, 1, 24, 24, 24)
+    side = 16 if name in {"almn", "mhl", "zhang"} else 24  # these are slow for their size
+    inputs = _inputs(name, (side, side, side), batch=1)
+    truth = torch.zeros(1, 1, side, side, side)
     truth[..., 6:16, 8:18, 4:14] = 1
     inputs[0].mul_(0.5).add_(truth[:, :1])  # brighter there
     optimiser = torch.optim.Adam(network.parameters(), lr=0.02)

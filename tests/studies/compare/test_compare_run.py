@@ -6,7 +6,6 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-import torch
 
 from hcnet.errors import ConfigError
 from hcnet.evaluation.evaluate import read_mask
@@ -109,7 +108,6 @@ def test_two_that_work_in_one_folder_share_the_trainings(mini, tmp_path, monkeyp
         return original(comparison, entry, *rest)
 
     monkeypatch.setattr(run_module, "_train", counted)
-    torch.set_num_threads(1)
     with ThreadPoolExecutor(2) as pool:  # locks are between open files, so threads do as well
         results = list(pool.map(train_all, [comparison, comparison]))
     assert sorted(trained) == sorted(entry.name for entry in entries)
