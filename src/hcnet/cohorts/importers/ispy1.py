@@ -20,7 +20,7 @@ import numpy as np
 from pydicom.dataset import FileDataset
 from pydicom.tag import Tag
 
-from hcnet.cohorts.dicom_exam import ExamDescription, Segmentation
+from hcnet.cohorts.dicom_exam import DerivedMap, ExamDescription, Segmentation
 from hcnet.cohorts.importers import dicom
 from hcnet.cohorts.importers.importer import Findings, Imported, Item, Left, Options, safe_name
 from hcnet.errors import HcnetError, InputError
@@ -94,10 +94,7 @@ def find(root: Path, options: Options) -> Findings:
     notes: list[str] = []
     for path in _patients(root):
         visits = _visits(path)
-        if visits is None:
-            found = _by_headers(path, options)
-        else:
-            found = _by_names(path, visits, options)
+        found = _by_names(path, visits, options) if visits else _by_headers(path, options)
         items.extend(found.items)
         left.extend(found.left)
         notes.extend(found.notes)
@@ -126,23 +123,23 @@ def load(item: Item) -> Imported:
 
 def _patients(root: Path) -> list[Path]:
     """Folders and zips of patients, at most `_DEPTH` folders down."""
-    if _PATIENT.fullmatch(root.stem) and root.exists():
+    if _named(root) and (root.is_file() or _is_patient(root)):
         return [root]
-    found: list[Path] = []
     level = [root] if root.is_dir() else []
     for _ in range(_DEPTH):
         below = [path for folder in level for path in sorted(folder.iterdir())]
-        level = []
-        for path in below:
-            if _PATIENT.fullmatch(path.name) and path.is_dir():
-                found.append(path)
-            elif _PATIENT.fullmatch(path.stem) and path.suffix.lower() == ".zip":
-                found.append(path)
-            elif path.is_dir() and not path.name.startswith("."):
-                level.append(path)
+        found = [path for path in below if _named(path)]
         if found:
-            break
-    return found
+            return found
+        level = [path for path in below if path.is_dir() and not path.name.startswith(".")]
+    return []
+
+
+def _named(path: Path) -> bool:
+    """Whether this is a folder or zip with a patient's name."""
+    if path.suffix.lower() == ".zip":
+        return bool(_PATIENT.fullmatch(path.stem)) and path.is_file()
+    return bool(_PATIENT.fullmatch(path.name)) and path.is_dir()
 
 
 def _is_patient(path: Path) -> bool:
@@ -178,7 +175,7 @@ def _visits(path: Path) -> list[tuple[str, Path]] | None:
 
 def _day(american: str) -> str | None:
     try:
-        return datetime.strptime(american, "%m-%d-%Y").strftime("%Y%m%d")  # noqa: DTZ007
+        return datetime.strptime(american, "%m-%d-%Y").strftime("%Y%m%d")
     except ValueError:
         return None
 
@@ -220,11 +217,23 @@ def _told(description: ExamDescription) -> _Told:
 
 
 def _derived_files(description: ExamDescription) -> Iterator[DicomFile]:
-    for found in description.maps:
+    for found in _maps(description):
         yield found.source.stack.instances[0].file
     for outline in _voi_outlines(description):
         yield outline.file
     yield description.phases[0].source.stack.instances[0].file  # has the time point and the site
+
+
+def _maps(description: ExamDescription) -> list[DerivedMap]:
+    """The derived maps, first those that were made from the series used, by their number."""
+    made = {_derived_number(series, 0) // 10000 for series in _used(description)}
+    return sorted(
+        description.maps, key=lambda found: (found.series_number or 0) // 10000 not in made
+    )
+
+
+def _used(description: ExamDescription) -> list[int]:
+    return sorted({phase.series_number or 0 for phase in description.phases})
 
 
 def _voi_outlines(description: ExamDescription) -> list[Segmentation]:
@@ -319,13 +328,12 @@ def _chosen(description: ExamDescription, decisions: list[str]) -> Segmentation 
     if not outlines:
         decisions.append("There is no VOI PE segmentation, so no functional mask.")
         return None
-    used = sorted({phase.series_number or 0 for phase in description.phases})
-    expected = {_derived_number(series, _VOI_PE_OFFSET) for series in used}
+    expected = {_derived_number(series, _VOI_PE_OFFSET) for series in _used(description)}
     fitting = [each for each in outlines if each.series_number in expected]
     if len(fitting) == 1:
         return fitting[0]
     listed = ", ".join(f"series {each.series_number} ({each.name})" for each in outlines)
-    numbers = ", ".join(str(series) for series in used)
+    numbers = ", ".join(str(series) for series in _used(description))
     if len(outlines) == 1:
         decisions.append(
             f"Look at this: {listed} was not made from series {numbers} by its number; it is the "
@@ -399,7 +407,7 @@ def _on_grid(description: ExamDescription, box: _Box) -> np.ndarray[Any, Any] | 
 
 def _numbered(description: ExamDescription) -> Stack:
     """The stack whose numbering the box follows: a derived map of the same slices, or the pre."""
-    for found in description.maps:
+    for found in _maps(description):
         if description.grid.difference(found.source.stack.grid, 0.1) is None:
             return found.source.stack
     return description.phases[description.pre_index].source.stack
