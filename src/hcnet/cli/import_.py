@@ -13,7 +13,7 @@ def import_(
         str,
         typer.Option(
             "--from",
-            help="auto, mama-mia, breastdcedl, duke, ispy1, dicom or nifti.",
+            help="auto, mama-mia, breastdcedl, duke, ispy1-seg, ispy1, dicom or nifti.",
         ),
     ] = "auto",
     visit: Annotated[

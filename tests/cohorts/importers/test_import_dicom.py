@@ -103,6 +103,13 @@ def test_visits_are_counted_by_date(
     assert loaded[0].decisions[0] == f"Took visit {number} of 2 ({dates[0]})."
 
 
+def test_visits_without_times_are_counted_by_date(tmp_path: Path) -> None:
+    for folder, date in (("a", "20240301"), ("b", "20240102"), ("c", "20240202")):
+        write_exam(tmp_path / folder, date=date, AcquisitionTime=None)
+    items = dicom.find(tmp_path, Options(None)).items
+    assert [item.place.name for item in items] == ["b", "c", "a"]
+
+
 def test_a_patient_without_such_a_visit_is_left(tmp_path: Path) -> None:
     write_exam(tmp_path)
     findings = dicom.find(tmp_path, Options(3))

@@ -109,6 +109,7 @@ IMPORTERS: Mapping[str, str] = {
     "mama-mia": "hcnet.cohorts.importers.mama_mia",
     "breastdcedl": "hcnet.cohorts.importers.breastdcedl",
     "duke": "hcnet.cohorts.importers.duke",
+    "ispy1-seg": "hcnet.cohorts.importers.ispy1_seg",
     "ispy1": "hcnet.cohorts.importers.ispy1",
     "dicom": "hcnet.cohorts.importers.dicom",
     "nifti": "hcnet.cohorts.importers.nifti",
