@@ -7,7 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from hcnet.errors import ConfigError
-from hcnet.nets.almn import RECIPE, MultiFibreUnit, SelfAttention
+from hcnet.nets.almn import RECIPE, SelfAttention
+from hcnet.nets.multi_fibre import MultiFibreUnit
 from hcnet.nets.recipe import Batch, Leg
 from hcnet.nets.registry import build_network, count_parameters
 
@@ -38,7 +39,7 @@ def test_parameters_are_the_published_ones_without_those_that_do_nothing() -> No
     with torch.device("meta"):
         network = build_network("almn", 2, 1)
         # The authors' code also holds a second decoder of branch A, which it never calls.
-        idle = [MultiFibreUnit(512, 256), MultiFibreUnit(384, 128), MultiFibreUnit(160, 32)]
+        idle = [MultiFibreUnit(b, a, groups=1) for b, a in ((512, 256), (384, 128), (160, 32))]
     published = count_parameters(network) + sum(count_parameters(unit) for unit in idle)
     assert published / 1e6 == pytest.approx(61.33, rel=0.001)
     assert count_parameters(network) / 1e6 == pytest.approx(57.99, rel=0.001)
@@ -90,9 +91,11 @@ def test_attention_to_constant_features_is_their_value() -> None:
 
 
 def test_unit_widens_its_last_convolution_in_plane_only() -> None:
-    unit = MultiFibreUnit(8, 8)
-    assert unit.main[-1].kernel_size == (1, 3, 3)
-    assert isinstance(unit.shortcut, nn.Identity)
+    unit = _network().attention_branch.decoder2
+    assert isinstance(unit, MultiFibreUnit)
+    convolution = unit.fibres.plane[-1]
+    assert convolution.kernel_size == (1, 3, 3)
+    assert convolution.groups == 1
 
 
 def test_heads_see_far_in_plane_and_near_across() -> None:

@@ -10,10 +10,10 @@ from hcnet.errors import ConfigError
 from hcnet.nets.dmfnet import (
     RECIPE,
     DMFNet,
-    MultiFibreUnit,
     generalised_dice_loss,
     mask_loss,
 )
+from hcnet.nets.multi_fibre import MultiFibreUnit
 from hcnet.nets.registry import build_network, count_parameters
 
 

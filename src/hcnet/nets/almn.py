@@ -22,8 +22,16 @@ from torch.nn import functional as F
 
 from hcnet.errors import ConfigError
 from hcnet.nets.affinity import clamp_straight, neighbour_affinity, refine
-from hcnet.nets.blocks import apply_safely, conv_norm_act, crop_like, pad_for_encoder
+from hcnet.nets.blocks import (
+    apply_safely,
+    conv_norm,
+    conv_norm_act,
+    crop_like,
+    double_conv,
+    pad_for_encoder,
+)
 from hcnet.nets.losses import segmentation_loss
+from hcnet.nets.multi_fibre import MultiFibreUnit
 from hcnet.nets.recipe import Batch, Leg, Recipe
 from hcnet.nets.resunet import ResUNet
 
@@ -167,20 +175,22 @@ class AttentionBranch(nn.Module):
         super().__init__()
         w, w4, w8, w12 = width, 4 * width, 8 * width, 12 * width
         self.stem = nn.Conv3d(in_channels, w, 3, stride=2, padding=1, bias=False)
-        self.stages = nn.ModuleList([_Stage(w, w4, w4), _Stage(w4, w8, w8), _Stage(w8, w12, w8)])
+        self.stages = nn.ModuleList([_stage(w, w4, w4), _stage(w4, w8, w8), _stage(w8, w12, w8)])
         self.attention16 = SelfAttention(w8)
         self.attention8 = SelfAttention(2 * w8)
-        self.decoder8 = MultiFibreUnit(2 * w8, w8)
-        self.decoder4 = MultiFibreUnit(w8 + w4, w4)
-        self.decoder2 = MultiFibreUnit(w4 + w, w)
+        self.decoder8 = _unit(2 * w8, w8)
+        self.decoder4 = _unit(w8 + w4, w4)
+        self.decoder2 = _unit(w4 + w, w)
         self.side = nn.Sequential(
             nn.ConvTranspose3d(w12, w12, 4, stride=2, padding=1, bias=False),
             nn.BatchNorm3d(w12),
             nn.ReLU(inplace=True),
-            MultiFibreUnit(w12, w4),
+            _unit(w12, w4),
         )
         self.refinement = nn.Sequential(
-            *_conv_norm_relu(w + w4, w4), *_conv_norm_relu(w4, w4), *_conv_norm_relu(w4, 2 * w)
+            *conv_norm_act(w + w4, w4, 0.0),
+            *conv_norm_act(w4, w4, 0.0),
+            *conv_norm_act(w4, 2 * w, 0.0),
         )
         self.heads = nn.ModuleList(_dilated_head(w, rate) for rate in RATES)
 
@@ -188,12 +198,12 @@ class AttentionBranch(nn.Module):
         """The refined features (B, 2 width, x, y, z) and the logits (B, 1, x, y, z) of an image."""
         maps = [self.stem(pad_for_encoder(image))]
         for stage in self.stages:
-            maps.append(apply_safely(stage, maps[-1], maps[-1][:, :1, ::2, ::2, ::2]))
+            maps.append(stage(maps[-1]))
         half, quarter, eighth, deepest = maps
         deepest = apply_safely(self.attention16, deepest)
         features = torch.cat([eighth, _double(deepest)], dim=1)
         features = apply_safely(self.attention8, features)
-        features = apply_safely(self.decoder8, features)
+        features = self.decoder8(features)
         quarter = torch.cat([quarter, _double(features)], dim=1)
         features = torch.cat([half, _double(self.decoder4(quarter))], dim=1)
         features = torch.cat([self.decoder2(features), self.side(quarter)], dim=1)
@@ -227,71 +237,15 @@ class SelfAttention(nn.Module):
         return total
 
 
-class MultiFibreUnit(nn.Module):
-    """Norm, ReLU, convolution four times: 1, 1, 3x3x3, 1x3x3; and a shortcut.
-
-    Args:
-        before: channels of the input.
-        after: channels of the output.
-        stride: 1 or 2.
-    """
-
-    def __init__(self, before: int, after: int, stride: int = 1) -> None:
-        super().__init__()
-        middle = min(before, after)
-        self.main = nn.Sequential(
-            *_norm_relu_conv(before, before // 4, 1),
-            *_norm_relu_conv(before // 4, middle, 1),
-            *_norm_relu_conv(middle, after, 3, stride),
-            *_norm_relu_conv(after, after, (1, 3, 3)),
-        )
-        same = before == after and stride == 1
-        self.shortcut = (
-            nn.Identity()
-            if same
-            else nn.Sequential(*_norm_relu_conv(before, after, stride, stride))
-        )
-
-    def forward(self, features: Tensor) -> Tensor:
-        """(B, after, x, y, z), or half as long along each axis with a stride of 2."""
-        total: Tensor = self.main(features) + self.shortcut(features)
-        return total
+def _unit(before: int, after: int, stride: int = 1) -> MultiFibreUnit:
+    """A unit of a single fibre, so that its convolutions are dense, as in the authors' code."""
+    return MultiFibreUnit(before, after, groups=1, stride=stride, slice_axis="x")
 
 
-class _Stage(nn.Module):
+def _stage(before: int, middle: int, after: int) -> nn.Sequential:
     """Three units, of which the first halves the map."""
-
-    def __init__(self, before: int, middle: int, after: int) -> None:
-        super().__init__()
-        self.units = nn.Sequential(
-            MultiFibreUnit(before, middle, stride=2),
-            MultiFibreUnit(middle, middle),
-            MultiFibreUnit(middle, after),
-        )
-
-    def forward(self, features: Tensor, _halved: Tensor) -> Tensor:
-        # `_halved` has the size that most of the stage works at, for `apply_safely`
-        halved: Tensor = self.units(features)
-        return halved
-
-
-def _norm_relu_conv(
-    before: int, after: int, kernel: int | tuple[int, int, int], stride: int = 1
-) -> nn.Sequential:
-    sizes = kernel if isinstance(kernel, tuple) else (kernel, kernel, kernel)
-    padding = ((sizes[0] - 1) // 2, (sizes[1] - 1) // 2, (sizes[2] - 1) // 2)
     return nn.Sequential(
-        nn.BatchNorm3d(before),
-        nn.ReLU(),
-        nn.Conv3d(before, after, sizes, stride, padding, bias=False),
-    )
-
-
-def _conv_norm_relu(before: int, after: int) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Conv3d(before, after, 3, padding=1, bias=False),
-        nn.BatchNorm3d(after),
-        nn.ReLU(inplace=True),
+        _unit(before, middle, stride=2), _unit(middle, middle), _unit(middle, after)
     )
 
 
@@ -301,8 +255,8 @@ def _dilated_head(width: int, rate: int) -> nn.Sequential:
     return nn.Sequential(
         nn.Conv3d(2 * width, 2 * width, 3, padding=dilation, dilation=dilation),
         nn.GroupNorm(width, 2 * width),  # 32 groups at the published width
-        *_conv_norm_relu(2 * width, 2 * width),
-        *_conv_norm_relu(2 * width, width),
+        *conv_norm_act(2 * width, 2 * width, 0.0),
+        *conv_norm_act(2 * width, width, 0.0),
         nn.Conv3d(width, 1, 3, padding=1, bias=False),
     )
 
@@ -313,24 +267,16 @@ def _fusion(refined: int, decoded: int) -> nn.ModuleDict:
     `common` mixes them; `attention` and `residual` make of that the logit of a branch's share.
     """
 
-    def plain(before: int, after: int) -> nn.Sequential:
-        return nn.Sequential(
-            *conv_norm_act(before, after),
-            nn.Conv3d(after, after, 3, padding=1, bias=False),
-            nn.BatchNorm3d(after),
-        )
-
     def share(width: int) -> nn.Sequential:
         return nn.Sequential(
-            *plain(refined + decoded, width),
+            *double_conv(refined + decoded, width),
             *conv_norm_act(width, width),
-            nn.Conv3d(width, 1, 3, padding=1, bias=False),
-            nn.BatchNorm3d(1),
+            *conv_norm(width, 1),
         )
 
     return nn.ModuleDict(
         {
-            "common": plain(refined + decoded, refined + decoded),
+            "common": double_conv(refined + decoded, refined + decoded),
             "attention": share(refined),
             "residual": share(decoded),
         }

@@ -79,21 +79,35 @@ def apply_safely(block: nn.Module, *features: Tensor) -> Tensor:
         return block(*(each.float() for each in features))
 
 
-def conv_norm_act(in_channels: int, out_channels: int) -> nn.Sequential:
-    """3x3x3 convolution, batch norm, leaky ReLU (slope 0.2).
+def conv_norm_act(in_channels: int, out_channels: int, slope: float = 0.2) -> nn.Sequential:
+    """3x3x3 convolution, batch norm, leaky ReLU; a slope of 0 is the plain ReLU.
 
     The convolution has no bias: the norm would subtract it again.
     """
+    return nn.Sequential(*conv_norm(in_channels, out_channels), nn.LeakyReLU(slope, inplace=True))
+
+
+def conv_norm(in_channels: int, out_channels: int) -> nn.Sequential:
+    """3x3x3 convolution and batch norm, as the group's networks also end before their sigmoid."""
     return nn.Sequential(
         nn.Conv3d(in_channels, out_channels, 3, padding=1, bias=False),
         nn.BatchNorm3d(out_channels),
-        nn.LeakyReLU(0.2, inplace=True),
     )
 
 
-def logit_head(in_channels: int, out_channels: int) -> nn.Sequential:
-    """3x3x3 convolution and batch norm, as the group's networks end before their sigmoid."""
+def double_conv(in_channels: int, out_channels: int) -> nn.Sequential:
+    """`conv_norm_act` and `conv_norm`: two convolutions, the second without activation."""
     return nn.Sequential(
-        nn.Conv3d(in_channels, out_channels, 3, padding=1, bias=False),
+        *conv_norm_act(in_channels, out_channels), *conv_norm(out_channels, out_channels)
+    )
+
+
+def doubling(in_channels: int, out_channels: int) -> nn.Sequential:
+    """3x3x3 transposed convolution that doubles the map, batch norm, leaky ReLU (slope 0.2)."""
+    return nn.Sequential(
+        nn.ConvTranspose3d(
+            in_channels, out_channels, 3, stride=2, padding=1, output_padding=1, bias=False
+        ),
         nn.BatchNorm3d(out_channels),
+        nn.LeakyReLU(0.2, inplace=True),
     )

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
 from hcnet.errors import ConfigError
-from hcnet.nets.blocks import apply_safely, crop_like, pad_for_encoder
+from hcnet.nets.blocks import apply_safely, conv_norm_act, crop_like, pad_for_encoder
 from hcnet.nets.losses import SMOOTH
 from hcnet.nets.recipe import Batch, Leg, Recipe
 
@@ -168,16 +168,7 @@ RECIPE = Recipe(
 
 
 def _two_convolutions(before: int, middle: int, after: int) -> nn.Sequential:
-    return nn.Sequential(
-        *(
-            nn.Sequential(
-                nn.Conv3d(one, other, 3, padding=1, bias=False),
-                nn.BatchNorm3d(other),
-                nn.ReLU(inplace=True),
-            )
-            for one, other in ((before, middle), (middle, after))
-        )
-    )
+    return nn.Sequential(conv_norm_act(before, middle, 0.0), conv_norm_act(middle, after, 0.0))
 
 
 def _up(channels: int) -> nn.Sequential:

@@ -26,7 +26,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from hcnet.errors import ConfigError
-from hcnet.nets.blocks import apply_safely, crop_like, pad_for_encoder
+from hcnet.nets.attention import multi_head
+from hcnet.nets.blocks import apply_safely, crop_like, doubling, pad_for_encoder
 from hcnet.nets.instance_norm import InstanceNorm
 from hcnet.nets.losses import segmentation_loss
 from hcnet.nets.prototypes import (
@@ -102,7 +103,7 @@ class PLMN(nn.Module):
             4 * width, dim, options.heads, options.blocks, options.window
         )
         self.decoder = nn.ModuleList(
-            [_doubling(dim, 2 * width), _doubling(2 * width, width), _doubling(width, width)]
+            [doubling(dim, 2 * width), doubling(2 * width, width), doubling(width, width)]
         )
         self.embed = nn.Sequential(
             nn.Conv3d(width, width, 3, padding=1, bias=False),
@@ -223,10 +224,7 @@ class _WindowBlock(nn.Module):
         x, y, z = edges
         position = self.position.view(self.window, self.window, self.window, -1)[:x, :y, :z]
         qkv = self.qkv(self.norm(tokens) + position.flatten(0, 2))
-        # (3, windows, heads, tokens, dim of a head)
-        query, key, value = qkv.unflatten(2, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
-        mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
-        tokens = tokens + self.project(mixed.transpose(1, 2).flatten(2))
+        tokens = tokens + self.project(multi_head(qkv, self.heads, mask))
         return tokens + self.mlp(tokens)
 
 
@@ -242,14 +240,6 @@ def _encoder(*widths: int) -> nn.ModuleList:
             nn.LeakyReLU(0.2, inplace=True),
         )
         for before, after in pairwise(widths)
-    )
-
-
-def _doubling(before: int, after: int) -> nn.Sequential:
-    return nn.Sequential(
-        nn.ConvTranspose3d(before, after, 3, stride=2, padding=1, output_padding=1, bias=False),
-        nn.BatchNorm3d(after),
-        nn.LeakyReLU(0.2, inplace=True),
     )
 
 

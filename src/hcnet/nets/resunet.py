@@ -14,9 +14,11 @@ from torch import Tensor, nn
 from hcnet.nets.blocks import (
     HALVINGS,
     apply_safely,
+    conv_norm,
     conv_norm_act,
     crop_like,
-    logit_head,
+    double_conv,
+    doubling,
     pad_for_encoder,
 )
 
@@ -45,10 +47,10 @@ class ResUNetBody(nn.Module):
             for before, after in zip([in_channels, *widths[:-1]], widths, strict=True)
         )
         self.pool = nn.MaxPool3d(2)
-        self.up = nn.ModuleList(_upsampling(after) for after in widths[:0:-1])
+        self.up = nn.ModuleList(doubling(after, after) for after in widths[:0:-1])
         self.decoder = nn.ModuleList(
             # Upsampling keeps the channels, so a decoder block sees 2f of them beside a skip of f.
-            _ResidualBlock(3 * after, after) if after != width else _plain_block(3 * after, after)
+            _ResidualBlock(3 * after, after) if after != width else double_conv(3 * after, after)
             for after in widths[-2::-1]
         )
 
@@ -86,7 +88,7 @@ class ResUNet(nn.Module):
     def __init__(self, in_channels: int, out_channels: int, width: int = 16) -> None:
         super().__init__()
         self.body = ResUNetBody(in_channels, width)
-        self.head = logit_head(width, out_channels)
+        self.head = conv_norm(width, out_channels)
 
     def features(self, image: Tensor) -> Tensor:
         """The last decoder feature map, (B, width, x, y, z), of an image (B, C, x, y, z)."""
@@ -108,27 +110,9 @@ class _ResidualBlock(nn.Module):
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
-        self.main = _plain_block(in_channels, out_channels)
+        self.main = double_conv(in_channels, out_channels)
         self.shortcut = conv_norm_act(in_channels, out_channels)
 
     def forward(self, features: Tensor) -> Tensor:
         total: Tensor = self.main(features) + self.shortcut(features)
         return total
-
-
-def _plain_block(in_channels: int, out_channels: int) -> nn.Sequential:
-    return nn.Sequential(
-        *conv_norm_act(in_channels, out_channels),
-        nn.Conv3d(out_channels, out_channels, 3, padding=1, bias=False),
-        nn.BatchNorm3d(out_channels),
-    )
-
-
-def _upsampling(channels: int) -> nn.Sequential:
-    return nn.Sequential(
-        nn.ConvTranspose3d(
-            channels, channels, 3, stride=2, padding=1, output_padding=1, bias=False
-        ),
-        nn.BatchNorm3d(channels),
-        nn.LeakyReLU(0.2, inplace=True),
-    )

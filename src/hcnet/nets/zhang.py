@@ -13,11 +13,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from hcnet.errors import ConfigError
+from hcnet.nets.attention import multi_head
 from hcnet.nets.blocks import (
     apply_safely,
+    conv_norm,
     conv_norm_act,
     crop_like,
-    logit_head,
     pad_for_encoder,
 )
 from hcnet.nets.losses import segmentation_loss
@@ -70,7 +71,7 @@ class SpatialTemporalNet(nn.Module):
         self.spatial = Transformer(options)
         self.temporal = Transformer(options)
         self.entry = conv_norm_act(phases * options.dim, deepest)
-        self.head = logit_head(options.width, out_channels)
+        self.head = conv_norm(options.width, out_channels)
 
     def forward(self, image: Tensor, present: Tensor) -> Tensor:
         """Logits (B, out_channels, x, y, z).
@@ -197,10 +198,7 @@ class _Layer(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         projected = self.query_key_value(self.attention_norm(tokens))
-        # (sequences, length, 3 dim) to three of (sequences, heads, length, dim / heads)
-        query, key, value = projected.unflatten(2, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
-        attended = F.scaled_dot_product_attention(query, key, value)
-        tokens = tokens + self.out(attended.transpose(1, 2).flatten(2))
+        tokens = tokens + self.out(multi_head(projected, self.heads))
         return tokens + self.mlp(tokens)
 
 
