@@ -5,26 +5,12 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from torch import nn
 
 from hcnet.nets.losses import dice_loss, segmentation_loss
 from hcnet.nets.registry import build_network, count_parameters, network_names
+from network_cases import SMALL, network_inputs, small_network
 
-CODES = 3
-PHASES = 3
-SMALL = {
-    "resunet": {"width": 4},
-    "uxnet": {"dims": (4, 8, 8, 8), "hidden": 8, "blocks": 1},
-    "kisnet": {"width": 4, "embedding": 3},
-    "vnet": {"width": 3},
-    "dmfnet": {"width": 8, "groups": 4},
-    "mhl": {"width": 4},
-    "almn": {"width": 4, "residual_width": 2, "affinity_iterations": 2},
-    "plmn": {"width": 4, "dim": 8, "heads": 2, "blocks": 1, "window": 2, "embedding": 4,
-             "prototypes": 2},
-    "zhang": {"width": 4, "dim": 16, "layers": 2, "heads": 2, "mlp": 32, "dropout": 0.0},
-}  # fmt: skip
-CHANNELS = {"kisnet": 1 + CODES, "zhang": PHASES}
 LOSS_ALONE = ("decoder_head.", "prototype_head.")
 """Heads of PLMN that its loss trains and its output does not need."""
 BY_NAME = pytest.mark.parametrize("name", list(SMALL))
@@ -32,24 +18,6 @@ BY_NAME = pytest.mark.parametrize("name", list(SMALL))
 
 def test_every_network_is_tested() -> None:
     assert sorted(SMALL) == network_names()
-
-
-def _network(name: str) -> nn.Module:
-    torch.manual_seed(0)
-    return build_network(name, CHANNELS.get(name, 1), 1, SMALL[name])
-
-
-def _inputs(name: str, shape: tuple[int, int, int], batch: int = 2) -> tuple[Tensor, ...]:
-    generator = torch.Generator().manual_seed(2)
-    if name == "zhang":
-        image = torch.rand(batch, PHASES, *shape, generator=generator)
-        present = torch.ones_like(image)
-        present[0, 2] = 0
-        return image, present
-    image = torch.rand(batch, 1, *shape, generator=generator)
-    if name != "kisnet":
-        return (image,)
-    return image, torch.rand(batch, CODES, *shape, generator=generator).softmax(dim=1)
 
 
 def _learning(network: nn.Module) -> list[tuple[str, nn.Parameter]]:
@@ -77,14 +45,14 @@ def test_parameter_counts(
 @BY_NAME
 @pytest.mark.parametrize("shape", [(16, 16, 16), (17, 5, 33), (16, 48, 40)])
 def test_any_size_one_item_in_training(name: str, shape: tuple[int, int, int]) -> None:
-    logits = _network(name).train()(*_inputs(name, shape, batch=1))
+    logits = small_network(name).train()(*network_inputs(name, shape, batch=1))
     assert logits.shape == (1, 1, *shape)
     assert logits.isfinite().all()
 
 
 @BY_NAME
 def test_output_is_logits(name: str) -> None:
-    logits = _network(name)(*_inputs(name, (24, 20, 20)))
+    logits = small_network(name)(*network_inputs(name, (24, 20, 20)))
     assert logits.min() < 0  # a sigmoid or softmax has no negative values
 
 
@@ -94,8 +62,8 @@ def test_output_is_logits(name: str) -> None:
 def test_gradients_reach_every_parameter(
     name: str, precision: str, shape: tuple[int, int, int]
 ) -> None:
-    network = _network(name).train().to(memory_format=torch.channels_last_3d)
-    inputs = _inputs(name, shape)
+    network = small_network(name).train().to(memory_format=torch.channels_last_3d)
+    inputs = network_inputs(name, shape)
     with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16"):
         logits = network(*inputs)
     generator = torch.Generator().manual_seed(3)
@@ -114,11 +82,11 @@ def test_bfloat16_gradients_point_where_float32_ones_do(
     name: str, shape: tuple[int, int, int]
 ) -> None:
     # Thin maps deep in the network are where oneDNN's bfloat16 convolutions are wrong.
-    network = _network(name).train().to(memory_format=torch.channels_last_3d)
+    network = small_network(name).train().to(memory_format=torch.channels_last_3d)
     for label, parameter in network.named_parameters():
         if label.endswith("scale"):
             nn.init.constant_(parameter, 0.5)  # lets the large-kernel branch be seen
-    inputs = _inputs(name, shape)
+    inputs = network_inputs(name, shape)
     gradients = []
     for enabled in (False, True):
         network.zero_grad()
@@ -139,9 +107,9 @@ def test_bfloat16_gradients_point_where_float32_ones_do(
 
 @BY_NAME
 def test_learns_one_case(name: str) -> None:
-    network = _network(name).train().to(memory_format=torch.channels_last_3d)
+    network = small_network(name).train().to(memory_format=torch.channels_last_3d)
     side = 16 if name in {"almn", "mhl", "zhang"} else 24  # these are slow for their size
-    inputs = _inputs(name, (side, side, side), batch=1)
+    inputs = network_inputs(name, (side, side, side), batch=1)
     truth = torch.zeros(1, 1, side, side, side)
     truth[..., 6:16, 8:18, 4:14] = 1
     inputs[0].mul_(0.5).add_(truth[:, :1])  # brighter there
@@ -159,12 +127,11 @@ def test_learns_one_case(name: str) -> None:
 
 @BY_NAME
 def test_weights_survive_safetensors(name: str, tmp_path: Path) -> None:
-    network = _network(name)
-    inputs = _inputs(name, (20, 20, 20))
+    network = small_network(name)
+    inputs = network_inputs(name, (20, 20, 20))
     network.train()(*inputs)  # moves the running statistics away from their start
     save_file({k: v.contiguous() for k, v in network.state_dict().items()}, tmp_path / "w")
-    torch.manual_seed(9)
-    other = build_network(name, CHANNELS.get(name, 1), 1, SMALL[name])
+    other = small_network(name, seed=9)
     other.load_state_dict(load_file(tmp_path / "w"))
     with torch.no_grad():
         assert torch.equal(other.eval()(*inputs), network.eval()(*inputs))
@@ -172,8 +139,8 @@ def test_weights_survive_safetensors(name: str, tmp_path: Path) -> None:
 
 @BY_NAME
 def test_layout_does_not_matter(name: str) -> None:
-    network = _network(name).eval()
-    inputs = _inputs(name, (20, 32, 24))
+    network = small_network(name).eval()
+    inputs = network_inputs(name, (20, 32, 24))
     with torch.no_grad():
         first = network(*inputs)
         network.to(memory_format=torch.channels_last_3d)
@@ -183,8 +150,8 @@ def test_layout_does_not_matter(name: str) -> None:
 
 @BY_NAME
 def test_items_of_a_batch_are_independent_in_evaluation(name: str) -> None:
-    network = _network(name).eval()
-    inputs = _inputs(name, (32, 32, 32))
+    network = small_network(name).eval()
+    inputs = network_inputs(name, (32, 32, 32))
     with torch.no_grad():
         together = network(*inputs)
         alone = torch.cat([network(*(t[i : i + 1] for t in inputs)) for i in range(2)])
