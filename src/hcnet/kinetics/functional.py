@@ -5,6 +5,7 @@ around the lesion. Which phases are early and late in exams of more than three i
 Here it makes labels for exams that have no mask.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -85,11 +86,28 @@ def lesion_box(facts: Any, shape: tuple[int, int, int], where: str) -> Box | Non
     if value is None:
         return None
     try:
-        x0, x1, y0, y1, z0, z1 = (int(value[key]) for key in BOX_KEYS)
+        limits = tuple(int(value[key]) for key in BOX_KEYS)
     except (KeyError, TypeError, ValueError):
         raise InputError(
             f"{where}: its tumour_box cannot be used; give whole numbers {', '.join(BOX_KEYS)}."
         ) from None
+    return box_of(limits, shape, where)
+
+
+def box_of(limits: Sequence[int], shape: tuple[int, int, int], where: str) -> Box:
+    """A box from its six limits, in the order of `BOX_KEYS`.
+
+    Args:
+        limits: half-open voxel indices of the stored array.
+        shape: of that array.
+        where: the exam, for messages.
+
+    Raises:
+        InputError: not six, or the box is empty or not within the image.
+    """
+    if len(limits) != len(BOX_KEYS):
+        raise InputError(f"{where}: a tumour box has six limits, {', '.join(BOX_KEYS)}.")
+    x0, x1, y0, y1, z0, z1 = limits
     ranges = ((x0, x1), (y0, y1), (z0, z1))
     if not all(0 <= low < high <= n for (low, high), n in zip(ranges, shape, strict=True)):
         raise InputError(
@@ -97,6 +115,18 @@ def lesion_box(facts: Any, shape: tuple[int, int, int], where: str) -> Box | Non
             "give half-open voxel indices of the stored array."
         )
     return slice(x0, x1), slice(y0, y1), slice(z0, z1)
+
+
+def box_around(mask: NDArray[np.bool_], where: str) -> Box:
+    """The smallest box that holds a mask.
+
+    Raises:
+        InputError: the mask is empty.
+    """
+    if not mask.any():
+        raise InputError(f"{where}: the mask is empty, so there is no box around the lesion.")
+    x, y, z = ndimage.find_objects(mask.astype(np.uint8))[0]
+    return x, y, z
 
 
 def _early_and_late(clock: NDArray[np.float64]) -> tuple[int, int]:

@@ -38,6 +38,8 @@ class IspyMaps:
             pre-contrast signal is below the cut-off.
         ser: (X, Y, Z) float32, 0 to 3 in steps of 0.001; 0 where it is not computed. None without
             a late phase.
+        enhancing: (X, Y, Z) bool, voxels that reach the least PE with enough of their neighbours;
+            within the reader's box they are the functional tumour.
         early: index of the early phase.
         late: index of the late phase, or None.
         cutoff: least pre-contrast signal.
@@ -45,6 +47,7 @@ class IspyMaps:
 
     pe: NDArray[np.float32]
     ser: NDArray[np.float32] | None
+    enhancing: NDArray[np.bool_]
     early: int
     late: int | None
     cutoff: float
@@ -86,7 +89,7 @@ def ispy_maps(
     shown = strong & (_neighbours(strong) >= least_neighbours)
     pe = np.maximum(np.floor(first), np.float32(0))
     ser = None if late is None else _ratio(first, _enhancement(phases, late, tissue), shown)
-    return IspyMaps(pe, ser, early, late, float(cutoff))
+    return IspyMaps(pe, ser, shown, early, late, float(cutoff))
 
 
 def background_cutoff(pre: NDArray[Any], box: Box) -> int:
