@@ -125,7 +125,16 @@ def _as_told(
 
 
 def _split(series: Series, count: int | None) -> _Group:
-    split = split_phases(series.instances, series.name, count)
+    try:
+        split = split_phases(series.instances, series.name, count)
+    except HcnetError:
+        if not series.turned:
+            raise
+        raise GeometryError(
+            f"{series.name}: its slices have mixed orientations, {len(series.instances)} images "
+            f"lie in one plane and {series.turned} in others, and the first are no whole volumes; "
+            "copy the exam again, or put each orientation in a series of its own."
+        ) from None
     doubt = f" ({split.warning})" if split.warning else ""
     return [Phase(stack, series, split.why + doubt) for stack in split.stacks]
 

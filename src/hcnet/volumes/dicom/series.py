@@ -49,12 +49,14 @@ class Series:
         kind: what they can be used for.
         why: the reason, in words.
         positions: number of different slice positions (frames, for a segmentation).
+        turned: images of the same DICOM series, alike in contrast, that lie in other planes.
     """
 
     instances: tuple[Instance, ...]
     kind: Kind
     why: str
     positions: int
+    turned: int = 0
 
     @property
     def first(self) -> Instance:
@@ -108,8 +110,8 @@ def group_series(instances: Sequence[Instance]) -> list[Series]:
     found: list[Series] = []
     for members in by_uid.values():
         members.sort(key=_natural)
-        parts = [part for like in _split(members, _same_contrast) for part in _stacks(like)]
-        found.extend(_series(part) for part in parts)
+        for like in _split(members, _same_contrast):
+            found.extend(_series(part, len(like) - len(part)) for part in _stacks(like))
     return sorted(found, key=lambda s: (s.number is None, s.number or 0, _natural(s.first)))
 
 
@@ -157,11 +159,11 @@ def _same_plane(one: Instance, other: Instance) -> bool:
     return same_size and bool(np.allclose(one.orientation, other.orientation, atol=0.01))
 
 
-def _series(members: list[Instance]) -> Series:
+def _series(members: list[Instance], turned: int) -> Series:
     places = _places(members)
     positions = max(places, members[0].frames)
     kind, why = _classify(members[0], positions)
-    return Series(tuple(members), kind, why, positions)
+    return Series(tuple(members), kind, why, positions, turned)
 
 
 def _places(members: Sequence[Instance]) -> int:
