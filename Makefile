@@ -33,5 +33,12 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	touch $@
 
+# nnU-Net lives apart: it brings a torchvision that need not fit our torch (docs/nnunet.md).
+.venv-nnunet/installed: constraints-nnunet.txt
+	$(PYTHON) -m venv .venv-nnunet
+	.venv-nnunet/bin/pip install --quiet --constraint constraints-nnunet.txt torch
+	.venv-nnunet/bin/pip install --quiet --constraint constraints-nnunet.txt nnunetv2
+	touch $@
+
 clean:
-	rm -rf $(VENV) demo build
+	rm -rf $(VENV) .venv-nnunet demo build

@@ -13,7 +13,7 @@ from hcnet.files import write_json
 from hcnet.kinetics.functional import BOX_KEYS, Box, box_around, lesion_box
 from hcnet.kinetics.ispy_maps import LEAST_PE, background_cutoff, ispy_maps
 from hcnet.kinetics.tic import kinetic_clock
-from hcnet.prepare.checks import check_image, check_same_frame
+from hcnet.volumes.checks import check_image, check_same_frame
 from hcnet.volumes.nifti import write_nifti
 from hcnet.volumes.resample import resample
 from hcnet.volumes.volume import Volume

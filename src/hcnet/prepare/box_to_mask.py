@@ -28,8 +28,8 @@ from hcnet.errors import ConfigError, HcnetError, InputError
 from hcnet.files import write_json
 from hcnet.kinetics.functional import Box, lesion_box
 from hcnet.kinetics.tic import kinetic_clock
-from hcnet.prepare.checks import check_image, check_same_frame
 from hcnet.progress import SILENT, Progress
+from hcnet.volumes.checks import check_image, check_same_frame
 from hcnet.volumes.components import components, remove_small
 from hcnet.volumes.nifti import is_nifti, write_nifti
 from hcnet.volumes.resample import resample

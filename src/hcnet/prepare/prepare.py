@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from hcnet.cohorts.case import Case, TimesFrom
 from hcnet.errors import InputError
 from hcnet.prepare.breast_mask import breast_mask
-from hcnet.prepare.checks import check_image, check_same_frame, checked_mask
 from hcnet.prepare.frame import Frame, frame_around
 from hcnet.prepare.intensity import normalise
 from hcnet.prepare.settings import PrepareConfig
+from hcnet.volumes.checks import check_image, check_same_frame, checked_mask
 from hcnet.volumes.resample import Order
 from hcnet.volumes.volume import Grid, Volume, from_canonical, to_canonical
 

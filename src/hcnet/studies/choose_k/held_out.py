@@ -12,8 +12,8 @@ from hcnet.kinetics.curves import iter_curves
 from hcnet.kinetics.settings import Scale
 from hcnet.kinetics.tic import kinetic_clock, scale_curves
 from hcnet.prepare.cache import CachedCase
-from hcnet.prepare.checks import check_image
 from hcnet.training.stage_kinetics import CurveSource
+from hcnet.volumes.checks import check_image
 
 VOXELS = 50_000
 """Most voxels of a case that are looked at, in the breast and again in the tumour (own choice).

@@ -1,0 +1,1 @@
+"""Cohorts brought to the layouts of other tools, one tool a file."""
