@@ -44,3 +44,9 @@ class TrainingError(HcnetError):
     """Training cannot go on."""
 
     exit_code = 8
+
+
+class ServerError(HcnetError):
+    """A server cannot be reached, refuses, or does not answer as the standard says."""
+
+    exit_code = 9

@@ -13,7 +13,7 @@ def import_(
         str,
         typer.Option(
             "--from",
-            help="auto, mama-mia, breastdcedl, duke, ispy1-seg, ispy1, dicom or nifti.",
+            help="Which collection it is; auto asks the files. A wrong name lists those known.",
         ),
     ] = "auto",
     visit: Annotated[

@@ -10,13 +10,17 @@ import typer
 
 from hcnet.cli.ablate import ablate
 from hcnet.cli.box_to_mask import box_to_mask
+from hcnet.cli.breast_mask import breast_mask
 from hcnet.cli.choose_k import choose_k
 from hcnet.cli.cluster import cluster
 from hcnet.cli.compare import compare
+from hcnet.cli.enhancement import enhancement
 from hcnet.cli.evaluate import evaluate
+from hcnet.cli.export import export
 from hcnet.cli.import_ import import_
 from hcnet.cli.inspect import inspect
 from hcnet.cli.networks import networks
+from hcnet.cli.pacs import pacs
 from hcnet.cli.phantom import phantom
 from hcnet.cli.report import report
 from hcnet.cli.segment import segment
@@ -28,10 +32,12 @@ VERBS = (
     import_,
     segment,
     cluster,
+    enhancement,
     train,
     evaluate,
     report,
     box_to_mask,
+    breast_mask,
     phantom,
     networks,
     compare,
@@ -49,6 +55,8 @@ app = typer.Typer(
 )
 for verb in VERBS:
     app.command(verb.__name__.strip("_").replace("_", "-"))(verb)  # `import` is a keyword
+app.add_typer(export, name="export")
+app.add_typer(pacs)
 
 
 def main() -> None:

@@ -12,7 +12,6 @@ Facts of the layout: LidiaGarrucho/MAMA-MIA.
 
 import json
 import logging
-import re
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
@@ -20,17 +19,16 @@ from pathlib import Path
 from typing import Any
 
 from hcnet.cohorts.case import Case, NiftiSource, TimesFrom
+from hcnet.cohorts.naming import nifti_by_stem, phase_of
 from hcnet.errors import InputError
 from hcnet.files import read_json, write_json
-from hcnet.volumes.nifti import is_nifti, stem, write_nifti
+from hcnet.volumes.nifti import write_nifti
 from hcnet.volumes.volume import Volume
 
 logger = logging.getLogger(__name__)
 
 SOURCE_FILE = "source.json"
 """Beside masks: `{"kind": "pseudo-label" or "reference", ...}`; without it they are references."""
-
-_PHASE = re.compile(r"^(?P<name>.+)_(?P<phase>\d{4})$")
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +80,7 @@ def read_cohort(root: Path, segmentation: str | None = None, *, masks: bool = Tr
         raise InputError(f"{root}: is not a cohort; a cohort is a folder with images/CASE/ in it.")
     sources = _segmentation_sources(root, segmentation) if masks else []
     tumours, pseudo = _masks(root, sources)
-    breasts = _by_stem(root / "breast")
+    breasts = nifti_by_stem(root / "breast")
     facts = {p.stem.lower(): p for p in _listed(root / "patient_info_files", ".json")}
     cases = [
         _read_case(folder, tumours, pseudo, breasts, facts)
@@ -167,9 +165,9 @@ def _read_case(
 ) -> Case:
     phases: dict[int, Path] = {}
     for path in sorted(folder.iterdir()):
-        match = _PHASE.match(stem(path)) if is_nifti(path) else None
-        if match and match["name"].lower() == folder.name.lower():
-            phases[int(match["phase"])] = path
+        name, phase = phase_of(path) or ("", 0)
+        if name.lower() == folder.name.lower():
+            phases[phase] = path
     if 0 not in phases:
         raise InputError(f"{folder}: has no pre-contrast image {folder.name.lower()}_0000.nii.gz.")
     missing = sorted(set(range(max(phases))) - set(phases))
@@ -239,7 +237,7 @@ def _masks(root: Path, sources: Sequence[str]) -> tuple[dict[str, Path], set[str
     pseudo: set[str] = set()
     for source in sources:
         folder = root / "segmentations" / source
-        more = {key: path for key, path in _by_stem(folder).items() if key not in masks}
+        more = {key: path for key, path in nifti_by_stem(folder).items() if key not in masks}
         masks |= more
         if _is_pseudo(folder):
             pseudo |= set(more)
@@ -248,10 +246,6 @@ def _masks(root: Path, sources: Sequence[str]) -> tuple[dict[str, Path], set[str
 
 def _is_pseudo(folder: Path) -> bool:
     return bool(read_source(folder)["kind"] == "pseudo-label")
-
-
-def _by_stem(folder: Path) -> dict[str, Path]:
-    return {stem(path).lower(): path for path in _listed(folder) if is_nifti(path)}
 
 
 def _listed(folder: Path, suffix: str = "") -> list[Path]:

@@ -1,9 +1,9 @@
 """Scores of one trained network on the held-out cases, each on its own grid."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,12 +43,49 @@ class TestScores:
                "redrawn_dsc": self.redrawn_dsc}  # fmt: skip
         return {key: None if value != value else value for key, value in row.items()}
 
+    def value(self, metric: str) -> float:
+        """One number by its name: a field of these scores or of `CaseScores`."""
+        own = metric in {"components", "redrawn_dsc"}
+        return float(getattr(self if own else self.scores, metric))
+
     @classmethod
     def from_json(cls, row: dict[str, Any]) -> "TestScores":
         """What `as_json` told."""
         values: dict[str, Any] = {k: float("nan") if v is None else v for k, v in row.items()}
         scores = CaseScores(**{f.name: values[f.name] for f in fields(CaseScores)})
         return cls(scores, int(values["components"]), float(values["redrawn_dsc"]))
+
+
+class Scored(Protocol):
+    """Scores of one training."""
+
+    @property
+    def seed(self) -> int:
+        """That it was trained with."""
+        ...
+
+    @property
+    def rows(self) -> Sequence[TestScores]:
+        """One for each case that it was tried on."""
+        ...
+
+
+def score_table(
+    records: Iterable[Scored], metric: str, cases: Sequence[str]
+) -> NDArray[np.float64]:
+    """(S, N) values of one network: a row a seed, a column a case, whatever fold held it out.
+
+    Args:
+        records: all its trainings.
+        metric: as `TestScores.value`.
+        cases: which cases, in this order.
+    """
+    by_seed: dict[int, dict[str, float]] = {}
+    for record in records:
+        found = by_seed.setdefault(record.seed, {})
+        found |= {row.scores.name: row.value(metric) for row in record.rows}
+    rows = [[by_seed[seed][name] for name in cases] for seed in sorted(by_seed)]
+    return np.array(rows, np.float64).reshape(len(by_seed), len(cases))
 
 
 def score_network(

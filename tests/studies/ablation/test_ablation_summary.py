@@ -11,7 +11,7 @@ from hcnet.evaluation.evaluate import CaseScores
 from hcnet.studies.ablation.figure import forest_figure
 from hcnet.studies.ablation.records import ArmRecord, Cost, read_record
 from hcnet.studies.ablation.strata import CaseFacts, lesion_cnr, strata
-from hcnet.studies.ablation.summary import summarise, values
+from hcnet.studies.ablation.summary import summarise
 from hcnet.studies.ablation.tables import (
     against_baseline,
     as_json,
@@ -19,7 +19,7 @@ from hcnet.studies.ablation.tables import (
     write_cases_csv,
     write_results_csv,
 )
-from hcnet.studies.score import TestScores
+from hcnet.studies.score import TestScores, score_table
 from hcnet.training.logbook import trained_seconds
 
 NAN = math.nan
@@ -115,9 +115,9 @@ def test_a_leak_shows_and_its_absence_does(records):
 
 
 def test_values_follow_the_names_not_the_order(records):
-    table = values([records[0]], "dsc", ["C3", "C0"])
+    table = score_table([records[0]], "dsc", ["C3", "C0"])
     np.testing.assert_allclose(table, [[0.35, 0.05]])
-    assert values(records[:1], "dsc", []).shape == (1, 0)
+    assert score_table(records[:1], "dsc", []).shape == (1, 0)
 
 
 def test_the_table_says_what_it_is(summary):

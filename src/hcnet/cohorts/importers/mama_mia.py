@@ -22,12 +22,12 @@ from hcnet.cohorts.case import TimesFrom
 from hcnet.cohorts.importers.importer import Findings, Imported, Item, Left, Options, safe_name
 from hcnet.cohorts.importers.nifti import read_mask
 from hcnet.cohorts.importers.tables import Row, by_key, check_columns, read_table
+from hcnet.cohorts.naming import nifti_by_stem, phase_of
 from hcnet.errors import InputError
 from hcnet.files import read_json
-from hcnet.volumes.nifti import is_nifti, read_nifti, stem
+from hcnet.volumes.nifti import is_nifti, read_nifti
 from hcnet.volumes.volume import Shape
 
-_PHASE = re.compile(r"^(?P<name>.+)_(?P<phase>\d{4})$")
 _NUMBER = re.compile(r"-?(0|[1-9]\d{0,15})(\.\d+)?(e-?\d{1,2})?", re.IGNORECASE)
 SHEET = "dataset_info"
 ENDS = ("x_min", "x_max", "y_min", "y_max", "z_min", "z_max")
@@ -141,7 +141,7 @@ def _beside(root: Path) -> _Beside:
     notes: list[str] = []
     for folder in sorted(sources.iterdir()) if sources else []:
         if folder.is_dir() and not folder.name.startswith("."):
-            masks.setdefault(safe_name(folder.name).lower(), {}).update(_by_stem(folder))
+            masks.setdefault(safe_name(folder.name).lower(), {}).update(nifti_by_stem(folder))
         elif is_nifti(folder):
             notes.append(f"left {folder}: a mask lies in a folder of its source, as expert/.")
     facts = _folder(root, "patient_info_files")
@@ -153,7 +153,7 @@ def _beside(root: Path) -> _Beside:
     breast = _folder(root, "breast")
     return _Beside(
         masks,
-        _by_stem(breast) if breast else {},
+        nifti_by_stem(breast) if breast else {},
         {path.stem.lower(): path for path in sorted(infos) if not path.name.startswith(".")},
         rows,
         splits,
@@ -179,10 +179,9 @@ def _phases(folder: Path) -> tuple[dict[int, Path], str | None]:
     """The files of a case by phase, and why they are not its phases, if so."""
     found: dict[int, Path] = {}
     for path in sorted(folder.iterdir()):
-        match = _PHASE.match(stem(path)) if is_nifti(path) else None
-        if match is None or match["name"].lower() != folder.name.lower():
+        name, number = phase_of(path) or ("", 0)
+        if name.lower() != folder.name.lower():
             continue
-        number = int(match["phase"])
         if number in found:
             return (
                 found,
@@ -322,11 +321,3 @@ def _called(root: Path, name: str) -> list[Path]:
     if not root.is_dir():
         return []
     return sorted(path for path in root.iterdir() if path.name.lower() == name)
-
-
-def _by_stem(folder: Path) -> dict[str, Path]:
-    return {
-        stem(path).lower(): path
-        for path in sorted(folder.iterdir())
-        if is_nifti(path) and not path.name.startswith(".")
-    }

@@ -13,12 +13,12 @@ import numpy as np
 
 from hcnet.cohorts.case import NiftiSource
 from hcnet.cohorts.importers.importer import Findings, Imported, Item, Left, Options, safe_name
+from hcnet.cohorts.naming import phase_of
 from hcnet.cohorts.open import named_as_mask, open_case
 from hcnet.errors import InputError
 from hcnet.volumes.nifti import is_nifti, read_nifti, stem
 from hcnet.volumes.volume import Grid, Volume
 
-_PHASE = re.compile(r"^(?P<name>.+)_(?P<phase>\d{4})$")
 _TUMOUR = re.compile(r"tumou?r|lesion")
 _PRE = re.compile(r"(^|[^a-z])pre([^a-z]|$)")
 _MASK_FOLDERS = ("mask", "seg", "label")
@@ -36,7 +36,7 @@ def find(root: Path, options: Options) -> Findings:  # noqa: ARG001 - one exam h
         InputError: it is not a folder.
     """
     if not root.is_dir():
-        raise InputError(f"{root}: is not a folder; `hcnet report` opens single files.")
+        raise InputError(f"{root}: is not a folder; give the one that holds the cases.")
     mask_folders = [f for f in _folders(root) if f.name.lower().startswith(_MASK_FOLDERS)]
     items: list[Item] = []
     left: list[Left] = []
@@ -163,7 +163,7 @@ def _folders(root: Path) -> list[Path]:
 
 def _is_one_case(folder: Path, images: Sequence[Path], root: Path) -> bool:
     """A folder named for a case holds one case, unless its files are numbered for several."""
-    names = {m["name"].lower() for m in (_PHASE.match(stem(path)) for path in images) if m}
+    names = {told[0].lower() for told in map(phase_of, images) if told}
     if any(_PRE.search(stem(path).lower()) for path in images) and len(names) < 2:
         return True
     return folder != root and len(names) < 2
@@ -180,8 +180,7 @@ def _flat(
     """The cases of a flat folder, those that cannot be, and the masks that belong to none."""
     groups: dict[str, list[tuple[int, Path]]] = {}
     for path in images:
-        match = _PHASE.match(stem(path))
-        name, phase = (match["name"], int(match["phase"])) if match else (stem(path), 0)
+        name, phase = phase_of(path) or (stem(path), 0)
         groups.setdefault(name.lower(), []).append((phase, path))
     masks: dict[str, list[Path]] = {name: [] for name in groups}
     unused = []

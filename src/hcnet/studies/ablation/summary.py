@@ -1,6 +1,5 @@
 """From the scores of every arm, seed and case to means, differences and their intervals."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import mean
@@ -19,19 +18,10 @@ from hcnet.evaluation.statistics import DETECTION_DSC, Estimate
 from hcnet.studies.ablation.arms import COMPARISONS
 from hcnet.studies.ablation.records import ArmRecord, Cost
 from hcnet.studies.ablation.strata import CaseFacts, strata, stratum_values
-from hcnet.studies.score import TestScores
+from hcnet.studies.false_positives import FalsePositives, false_positives
+from hcnet.studies.score import score_table
 
 Table = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class FalsePositives:
-    """What is found where no lesion is: means over lesion-free cases and seeds; NaN without any."""
-
-    cases: int
-    rate: float
-    ml: float
-    components: float
 
 
 @dataclass(frozen=True)
@@ -112,7 +102,7 @@ def summarise(
         name: _summarised(group, lesions, facts, owners, members, seed)
         for name, group in by_arm.items()
     }
-    dsc = {name: values(group, "dsc", lesions) for name, group in by_arm.items()}
+    dsc = {name: score_table(group, "dsc", lesions) for name, group in by_arm.items()}
     pairs = [(a, b) for a, b in COMPARISONS if a in dsc and b in dsc]
     results = [crossed_comparison(dsc[a], dsc[b], owners, seed=seed) for a, b in pairs]
     corrected = holm([result.p for result in results])
@@ -124,19 +114,6 @@ def summarise(
     return Summary(arms, compared, seeds, lesions, members)
 
 
-def values(group: Sequence[ArmRecord], metric: str, cases: Sequence[str]) -> Table:
-    """(S, N) values of one arm: a row a seed, a column for each of `cases`."""
-    rows = []
-    for record in group:
-        found = {row.scores.name: row for row in record.rows}
-        rows.append([_value(found[name], metric) for name in cases])
-    return np.array(rows, dtype=np.float64).reshape(len(group), len(cases))
-
-
-def _value(row: TestScores, metric: str) -> float:
-    return float(getattr(row if metric in {"components", "redrawn_dsc"} else row.scores, metric))
-
-
 def _summarised(
     group: Sequence[ArmRecord],
     lesions: Sequence[str],
@@ -145,9 +122,10 @@ def _summarised(
     members: Mapping[str, Sequence[str]],
     seed: int,
 ) -> ArmSummary:
-    tables = {metric: values(group, metric, lesions) for metric in METRICS}
+    tables = {metric: score_table(group, metric, lesions) for metric in METRICS}
     tables["detection"] = (tables["dsc"] > DETECTION_DSC).astype(np.float64)
-    redrawn = values(group, "redrawn_dsc", lesions)
+    redrawn = score_table(group, "redrawn_dsc", lesions)
+    free = [name for name, fact in facts.items() if not fact.lesion]
     null = bool(np.isfinite(redrawn).any())
     by_stratum = {}
     for name, inside in members.items():
@@ -158,7 +136,9 @@ def _summarised(
     return ArmSummary(
         metrics={name: crossed_mean(t, owners, seed=seed) for name, t in tables.items()},
         strata=by_stratum,
-        false_positives=_false_positives(group, [n for n, f in facts.items() if not f.lesion]),
+        false_positives=false_positives(
+            score_table(group, "prediction_ml", free), score_table(group, "components", free)
+        ),
         prior=crossed_mean(redrawn, owners, seed=seed) if null else None,
         leak=crossed_comparison(tables["dsc"], redrawn, owners, seed=seed) if null else None,
         cost=Cost(
@@ -170,13 +150,6 @@ def _summarised(
         map_accuracy=_mean_or_none([record.map_accuracy for record in group]),
         map_iou=_mean_or_none([record.map_iou for record in group]),
     )
-
-
-def _false_positives(group: Sequence[ArmRecord], cases: Sequence[str]) -> FalsePositives:
-    if not cases:
-        return FalsePositives(0, math.nan, math.nan, math.nan)
-    ml, parts = values(group, "prediction_ml", cases), values(group, "components", cases)
-    return FalsePositives(len(cases), float((ml > 0).mean()), float(ml.mean()), float(parts.mean()))
 
 
 def _mean_or_none(found: Sequence[float | None]) -> float | None:

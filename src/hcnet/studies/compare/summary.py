@@ -18,21 +18,14 @@ from hcnet.evaluation.map_metrics import map_scores
 from hcnet.evaluation.statistics import DETECTION_DSC, Estimate
 from hcnet.studies.compare.entries import BASELINE, OURS, Entry
 from hcnet.studies.compare.records import MapRecord, Took, TumourRecord
+from hcnet.studies.false_positives import FalsePositives, false_positives
+from hcnet.studies.score import score_table
 
 MAP_METRICS = ("mean_accuracy", "mean_iou")
 MAP_BASELINE = "uxnet-pre"
 """The paper's choice for HIPM, which the other map networks are compared with."""
 
 Table = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class FalsePositives:
-    """What is found where no lesion is: means over lesion-free cases and seeds; NaN without any."""
-
-    cases: int
-    rate: float
-    ml: float
 
 
 @dataclass(frozen=True)
@@ -116,20 +109,17 @@ def summarise_tumours(
     rows = []
     for entry in entries:
         own = [record for record in records if record.entry == entry.name]
-        values = {metric: _tumour_table(own, metric, lesions) for metric in METRICS}
+        values = {metric: score_table(own, metric, lesions) for metric in METRICS}
         tables[entry.name] = values
         values = {**values, "detection": (values["dsc"] > DETECTION_DSC).astype(np.float64)}
         owners = [patients[name] for name in lesions]
-        ml = _tumour_table(own, "prediction_ml", free)
         rows.append(
             Row(
                 entry,
                 {name: crossed_mean(table, owners, seed=seed) for name, table in values.items()},
                 {},
-                FalsePositives(
-                    len(free),
-                    float((ml > 0).mean()) if free else float("nan"),
-                    float(ml.mean()) if free else float("nan"),
+                false_positives(
+                    score_table(own, "prediction_ml", free), score_table(own, "components", free)
                 ),
                 _took(own),
             )
@@ -186,24 +176,11 @@ def _compare(
     return tuple(found)
 
 
-def _tumour_table(records: Sequence[TumourRecord], metric: str, cases: Sequence[str]) -> Table:
-    """(S, N) values: a row a seed, a column a case, whatever fold held it out."""
-    by_seed: dict[int, dict[str, float]] = {}
-    for record in records:
-        found = by_seed.setdefault(record.seed, {})
-        found |= {row.scores.name: getattr(row.scores, metric) for row in record.rows}
-    return _table(by_seed, cases)
-
-
 def _map_table(records: Sequence[MapRecord], metric: str, cases: Sequence[str]) -> Table:
     by_seed: dict[int, dict[str, float]] = {}
     for record in records:
         found = by_seed.setdefault(record.seed, {})
         found |= {row.name: getattr(map_scores(row.confusion), metric) for row in record.rows}
-    return _table(by_seed, cases)
-
-
-def _table(by_seed: Mapping[int, Mapping[str, float]], cases: Sequence[str]) -> Table:
     rows = [[by_seed[seed][name] for name in cases] for seed in sorted(by_seed)]
     return np.array(rows, np.float64).reshape(len(by_seed), len(cases))
 

@@ -1,0 +1,1 @@
+"""Exams from an archive (PACS), and results back: DICOMweb and DIMSE, as a client only."""
