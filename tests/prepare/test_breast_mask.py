@@ -4,6 +4,7 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from hcnet.cohorts.cohort import read_cohort
+from hcnet.cohorts.open import open_case
 from hcnet.errors import GeometryError, InputError
 from hcnet.prepare.breast_mask import SMALLEST_ML, breast_mask
 from hcnet.volumes.volume import Volume, to_canonical
@@ -100,14 +101,30 @@ def test_other_orientations_are_refused(torso):
         breast_mask(flipped)
 
 
+@pytest.mark.slow
 def test_real_tumours_lie_inside(shared_data):
-    dice = []
+    dice, covered = [], []
     for case in read_cohort(shared_data / "ispy1_pe").cases:
         assert case.tumour is not None
         assert case.breast is not None
         tumour, reference = (to_canonical(s.load()).data > 0 for s in (case.tumour, case.breast))
         mask = breast_mask(to_canonical(case.pre.load()))
-        assert (mask & tumour).sum() / tumour.sum() > 0.99, case.name
+        covered.append((mask & tumour).sum() / tumour.sum())
         dice.append(2 * (mask & reference).sum() / (mask.sum() + reference.sum()))
-    assert np.mean(dice) > 0.89
-    assert min(dice) > 0.8
+    assert min(covered) > 0.999
+    assert np.mean(dice) > 0.89  # the reference is itself such a line, 2 to 9 mm less deep
+    assert min(dice) > 0.7
+
+
+@pytest.mark.slow
+def test_a_real_exam_with_liver_and_heart(shared_data):
+    """The breast is in; the mask ends at about the chest wall, and the stack's ends hold no gap."""
+    case = open_case(shared_data / "ispy1_1002" / "ISPY1_1002.zip")
+    volume = to_canonical(case.pre.load())
+    mask = breast_mask(volume)
+    assert mask.any(axis=(1, 2)).all()
+    assert part_volumes_ml(mask, volume).size == 1
+    assert 1200 < mask.sum() * volume.grid.voxel_ml < 2000
+    # The ribs lie 40 to 65 mm from the back of this picture, liver and heart behind them.
+    behind = mask & (np.arange(volume.shape[1]) * volume.spacing[1] < 30)[None, :, None]
+    assert behind.sum() < 0.02 * mask.sum()

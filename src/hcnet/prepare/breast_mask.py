@@ -2,14 +2,17 @@
 
 The steps, all on a grid of about 3 mm:
 
-1. body: smoothed intensity above the level of air. Air is the sharp mode below an Otsu threshold,
-   so dark (suppressed) fat, bright fat and a strong coil bias all pass;
-2. front: the most anterior body voxel of each (x, z) column;
+1. body: smoothed intensity above the level of air, its outline above a share of what is bright
+   nearby (`body.py`). Air is the sharp mode below an Otsu threshold, so dark (suppressed) fat,
+   bright fat and a strong coil bias all pass;
+2. front: the most anterior body voxel of each (x, z) column (`front.py`). What lies behind it is
+   not asked for its brightness, so an implant or dark fat leaves no hole;
 3. chest line: for each sagittal slice the line that is stretched taut behind the front, from the
    skin above the breast to the skin below it (its greatest convex minorant), smoothed across
-   slices. The breast is what lies before it, and a fixed depth behind it;
+   slices (`chest_line.py`). The breast is what lies before it, and a fixed depth behind it;
 4. both breasts: where the field of view is wide, the skin over the sternum bounds the chest line as
-   well, and slices in which nothing stands out (sternum, flanks) are left out.
+   well; slices in which nothing stands out (sternum, flanks, a missing breast) and what comes
+   forward again lateral to a breast (arms) are left out.
 
 The taut line is the idea behind the breast masks of the curated I-SPY1 pictures (data: Newitt and
 Hylton, TCIA 2016, https://doi.org/10.7937/K9/TCIA.2016.HdHpgJLK). The mask is a region of interest
@@ -18,14 +21,14 @@ that shall hold every tumour, not a tissue mask: it has skin and the front of th
 
 from typing import Any
 
-import cc3d
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
-from skimage.filters import threshold_otsu
 
 from hcnet.errors import GeometryError, InputError
-from hcnet.prepare.chest_line import NOTHING_STANDS_OUT, chest_line, front_surface
+from hcnet.prepare.body import find_body, parts
+from hcnet.prepare.chest_line import NOTHING_STANDS_OUT, chest_line
+from hcnet.prepare.front import closed_front, front_surface
 from hcnet.volumes.volume import Shape, Slices, Volume
 
 Mask = NDArray[np.bool_]
@@ -33,22 +36,6 @@ Spacing = tuple[float, float, float]
 
 WORKING_MM = 3.0
 """Voxels are averaged to about this size before anything is decided."""
-SMOOTHING_MM = 3.0
-"""Standard deviation of the Gaussian that tells skin from noise."""
-OUTLINE_MM = 0.7
-"""Standard deviation of the Gaussian before the outline is drawn."""
-FAINTEST = 1e-3
-"""Below this fraction of the bright end a voxel holds no noise: it was set to zero."""
-LOG_STEP = 0.04
-"""Width of a histogram bin of log intensity: 4 %."""
-AIR_FACTOR = 1.5
-"""Body is brighter than air by at least this factor (smoothed air is even to some 20 %)."""
-DARKEST_TISSUE = 0.015
-"""Body is brighter than this fraction of the bright end, for images whose air is exactly zero."""
-SMALLEST_BODY_PART = 0.1
-"""Parts of the body smaller than this fraction of the largest are noise or ghosts."""
-CLOSING_MM = 9.0
-"""Radius of the gaps that are closed: suppressed fat may be as dark as air."""
 OPENING_MM = 6.0
 """Radius below which what sticks out is no breast: ghosts, the edge of the coil."""
 SMALLEST_ML = 10.0
@@ -64,8 +51,8 @@ def breast_mask(volume: Volume) -> Mask:
         volume: canonical orientation (y grows towards anterior), any spacing, breasts hanging free.
 
     Returns:
-        (X, Y, Z) boolean mask. It is not empty, lies in the body (what is brighter than air, with
-        gaps up to `CLOSING_MM` closed), and each 26-connected part has at least `SMALLEST_ML` and
+        (X, Y, Z) boolean mask. It is not empty, lies behind the front of the body (with dents up
+        to `front.CLOSING_MM` closed), and each 26-connected part has at least `SMALLEST_ML` and
         `SMALLEST_PART` of the largest, all up to half a working voxel (`WORKING_MM`).
 
     Raises:
@@ -81,14 +68,15 @@ def breast_mask(volume: Volume) -> Mask:
     image = _block_mean(volume.data, factors)
     x, y, z = (mm * n for mm, n in zip(volume.spacing, factors, strict=True))
     spacing = (x, y, z)
-    body = _body(image, spacing)
-    front = front_surface(body, y)
+    body = find_body(image, spacing)
+    front = closed_front(front_surface(body, y), (x, z))
     line = chest_line(front, (x, z))
     depth = (np.arange(body.shape[1]) * y)[None, :, None]
+    # A hanging breast has nothing but breast behind its front, an implant without signal as well.
     # NaN, where a column is left out, compares as False.
-    mask = body & (depth > line[:, None, :])
-    voxel_ml = x * y * z / 1000.0
-    mask = _parts(_opened(mask, spacing), 26, SMALLEST_PART, SMALLEST_ML / voxel_ml)
+    mask = (depth <= front[:, None, :]) & (depth > line[:, None, :])
+    smallest = SMALLEST_ML / (x * y * z / 1000.0)
+    mask = parts(_opened(mask, spacing), 26, fraction=SMALLEST_PART, smallest=smallest)
     if not mask.any():
         raise InputError(NOTHING_STANDS_OUT)
     return _refined(mask, volume.shape, factors)
@@ -110,61 +98,13 @@ def _block_mean(data: NDArray[Any], factors: Shape) -> NDArray[np.float32]:
     return mean
 
 
-def _body(image: NDArray[np.float32], spacing: Spacing) -> Mask:
-    """What is brighter than air, without specks, gaps closed."""
-    smooth = ndimage.gaussian_filter(image, [SMOOTHING_MM / mm for mm in spacing])
-    bright = float(np.percentile(smooth, 99))
-    if bright <= 0 or smooth.min() == smooth.max():
-        raise InputError(
-            "no breast found, since the image is empty: check the file or give a breast mask."
-        )
-    threshold = max(AIR_FACTOR * _air_level(smooth, bright), DARKEST_TISSUE * bright)
-    body = _parts(smooth > threshold, 6, SMALLEST_BODY_PART)
-    # The strong smoothing finds the body but blurs it into the air, so the outline is taken sharp.
-    sharp = ndimage.gaussian_filter(image, [OUTLINE_MM / mm for mm in spacing]) > threshold
-    return _closed(_parts(body & sharp, 6, SMALLEST_BODY_PART), spacing)
-
-
-def _air_level(smooth: NDArray[np.float32], bright: float) -> float:
-    """The most frequent level among the dark values; 0 where the scanner has masked the air.
-
-    The edge of the field of view is often zero and blurs into the air. Otsu's threshold is taken of
-    square roots, where that edge lies close to the air, and the mode over logarithms, where it
-    spreads over many bins.
-    """
-    root = np.sqrt(np.maximum(smooth, 0.0))
-    dark = smooth[root < threshold_otsu(root)]
-    noisy = np.log(dark[dark > FAINTEST * bright])
-    if noisy.size <= dark.size / 2:
-        return 0.0
-    edges = np.arange(noisy.min(), noisy.max() + 2 * LOG_STEP, LOG_STEP)
-    counts, _ = np.histogram(noisy, edges)
-    peak = int(ndimage.gaussian_filter1d(counts.astype(float), 2.0).argmax())
-    return float(np.exp(edges[peak] + LOG_STEP / 2))
-
-
-def _parts(mask: Mask, connectivity: int, fraction: float, smallest: float = 1.0) -> Mask:
-    """The connected parts with at least `fraction` of the largest and `smallest` voxels."""
-    labels = cc3d.connected_components(mask, connectivity=connectivity)
-    sizes = np.bincount(labels.ravel())
-    sizes[0] = 0
-    keep = sizes >= max(fraction * sizes.max(), smallest)
-    kept: Mask = keep[labels]
-    return kept
-
-
-def _closed(mask: Mask, spacing: Spacing) -> Mask:
-    """Close gaps and fill holes; at the edges the body is taken to go on."""
-    padded, ball, inside = _with_ball(mask, CLOSING_MM, spacing)
-    filled: Mask = ndimage.binary_fill_holes(ndimage.binary_closing(padded, ball)[inside])
-    return filled
-
-
 def _opened(mask: Mask, spacing: Spacing) -> Mask:
-    """Cut off what is thin; at the edges the breast is taken to go on."""
+    """Cut off what is thin, but no nipple; at the edges the breast is taken to go on."""
     padded, ball, inside = _with_ball(mask, OPENING_MM, spacing)
-    opened: Mask = ndimage.binary_opening(padded, ball)[inside]
-    return opened
+    opened = ndimage.binary_opening(padded, ball)[inside]
+    # The ball rounds edges; the next voxel is given back.
+    kept: Mask = ndimage.binary_dilation(opened) & mask
+    return kept
 
 
 def _with_ball(mask: Mask, radius_mm: float, spacing: Spacing) -> tuple[Mask, Mask, Slices]:
@@ -179,8 +119,32 @@ def _with_ball(mask: Mask, radius_mm: float, spacing: Spacing) -> tuple[Mask, Ma
 
 def _refined(mask: Mask, shape: Shape, factors: Shape) -> Mask:
     """Bring the working mask to the voxels of the image, with a smooth outline."""
-    soft = ndimage.gaussian_filter(mask.astype(np.float32), 0.7, mode="nearest")
-    fine = ndimage.zoom(soft, factors, order=1, mode="nearest", grid_mode=True)
-    x, y, z = shape
-    refined: Mask = fine[:x, :y, :z] > 0.5
+    refined = np.zeros(shape, bool)
+    # Only around the mask: most of the time goes into the fine grid.
+    (box,) = ndimage.find_objects(mask.astype(np.uint8))
+    coarse = tuple(slice(max(0, s.start - 3), s.stop + 3) for s in box)
+    soft = ndimage.gaussian_filter(mask[coarse].astype(np.float32), 0.7, mode="nearest")
+    for axis, factor in enumerate(factors):
+        soft = _stretched(soft, factor, axis)
+    fine = soft > 0.5
+    starts = [s.start * factor for s, factor in zip(coarse, factors, strict=True)]
+    i, j, k = (
+        slice(a, min(a + n, size)) for a, n, size in zip(starts, fine.shape, shape, strict=True)
+    )
+    refined[i, j, k] = fine[: i.stop - i.start, : j.stop - j.start, : k.stop - k.start]
     return refined
+
+
+def _stretched(array: NDArray[np.float32], factor: int, axis: int) -> NDArray[np.float32]:
+    """Linear interpolation to voxels that are smaller by a whole factor, edges kept."""
+    if factor == 1:
+        return array
+    n = array.shape[axis]
+    at = np.clip((np.arange(n * factor) + 0.5) / factor - 0.5, 0, n - 1)
+    low = at.astype(np.intp)
+    weight = np.expand_dims((at - low).astype(np.float32), [a for a in range(3) if a != axis])
+    below = array.take(low, axis)
+    stretched: NDArray[np.float32] = below + weight * (
+        array.take(np.minimum(low + 1, n - 1), axis) - below
+    )
+    return stretched

@@ -35,7 +35,7 @@ from hcnet.volumes.volume import Grid
 
 logger = logging.getLogger(__name__)
 
-PREPARE_VERSION = 1
+PREPARE_VERSION = 2
 """Raise this whenever the same source and settings would give other arrays than before."""
 
 

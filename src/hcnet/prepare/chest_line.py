@@ -4,12 +4,10 @@ Surfaces are arrays over (x, z), in mm along y (anterior), NaN where a column ho
 """
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import ndimage
 
 from hcnet.errors import InputError
-
-Surface = NDArray[np.float64]
+from hcnet.prepare.front import BOTH_BREASTS_MM, Surface, is_arm, sternum
 
 NOTHING_STANDS_OUT = (
     "no breast found, since nothing stands out from the chest: check that this is a breast MRI in "
@@ -17,6 +15,11 @@ NOTHING_STANDS_OUT = (
 )
 BEHIND_LINE_MM = 14.0
 """How far, at a right angle, the breast reaches behind the taut line: skin, fat, muscle."""
+STEEPEST_LEAN = 0.5
+"""A chest leans by at most this much, mm along y per mm along z; a line that leans more under the
+nipple ends on a breast that the picture cuts."""
+USUAL_LEAN = 0.2
+"""Such a line is turned until it leans by this."""
 ACROSS_SLICES_MM = 8.0
 """Standard deviation of the smoothing of the line from slice to slice; half of it along z."""
 STANDS_OUT_MM = 5.0
@@ -24,26 +27,10 @@ STANDS_OUT_MM = 5.0
 SLICE_SHARE = 0.25
 """Of two breasts, a slice belongs to one where it stands out by this share of the most prominent
 slice, but at least by `STANDS_OUT_MM` and at most by twice that."""
-BOTH_BREASTS_MM = 220.0
-"""A field of view at least this wide from left to right holds both breasts."""
 MARGIN_MM = 9.0
 """How much further than where it stands out a breast is taken to reach, left and right."""
 FURTHEST_BACK_MM = 45.0
 """Of two breasts, neither reaches further behind the line at its most prominent slice."""
-
-
-def front_surface(body: NDArray[np.bool_], spacing_y: float) -> Surface:
-    """The most anterior body voxel of each column.
-
-    Args:
-        body: (X, Y, Z) mask, y growing towards anterior.
-        spacing_y: voxel size along y in mm.
-
-    Returns:
-        (X, Z) position of the voxel's centre in mm from the first one.
-    """
-    last = body.shape[1] - 1 - np.argmax(body[:, ::-1], axis=1)
-    return np.where(body.any(axis=1), last * spacing_y, np.nan)
 
 
 def chest_line(front: Surface, spacing: tuple[float, float]) -> Surface:
@@ -59,31 +46,67 @@ def chest_line(front: Surface, spacing: tuple[float, float]) -> Surface:
     Raises:
         InputError: nothing stands out by `STANDS_OUT_MM`.
     """
-    positions = np.arange(front.shape[1], dtype=np.float64) * np.float64(spacing[1])
-    taut = _smoothed(np.array([_taut(row, positions) for row in front]), spacing)
-    both = front.shape[0] * spacing[0] >= BOTH_BREASTS_MM
-    if both:
-        taut = np.fmin(taut, taut[_sternum(front, spacing[0])])
-    height = np.nanmax(np.where(np.isfinite(front), front - taut, 0.0), axis=1)
+    if front.shape[0] * spacing[0] >= BOTH_BREASTS_MM:
+        return _line_of_both(front, spacing)
+    taut = _smoothed(np.array([_taut(row, spacing[1]) for row in front]), spacing)
+    _height(front, taut)
+    return _behind(taut, spacing[1])
+
+
+def _line_of_both(front: Surface, spacing: tuple[float, float]) -> Surface:
+    if not np.isfinite(front).any():
+        raise InputError(NOTHING_STANDS_OUT)
+    middle = sternum(front, spacing[0])
+    arms = is_arm(front, spacing, middle)
+    front = np.where(arms, np.nan, front)
+    taut = _smoothed(np.array([_taut(row, spacing[1]) for row in front]), spacing)
+    # The chest itself is round: the sternum, where there is no breast, shows by how much.
+    bulge = float(np.nanmax(front[middle] - taut[middle], initial=0.0))
+    taut = np.fmin(taut, taut[middle])
+    height = _height(front, taut) - min(bulge, 2 * STANDS_OUT_MM)
+    line = _breasts_only(_behind(taut, spacing[1]), height, spacing[0])
+    return np.where(arms, np.nan, line)
+
+
+def _height(front: Surface, taut: Surface) -> Surface:
+    """By how much each sagittal slice stands out."""
+    height = np.where(np.isfinite(front), front - taut, 0.0).max(axis=1, initial=0.0)
     if height.max() < STANDS_OUT_MM:
         raise InputError(NOTHING_STANDS_OUT)
-    slope = np.gradient(taut, spacing[1], axis=1) if taut.shape[1] > 1 else np.zeros_like(taut)
-    line = taut - BEHIND_LINE_MM * np.hypot(1.0, slope)
-    return _breasts_only(line, height, spacing[0]) if both else line
+    return height
 
 
-def _taut(front: Surface, positions: Surface) -> Surface:
+def _behind(taut: Surface, spacing_z: float) -> Surface:
+    slope = np.gradient(taut, spacing_z, axis=1) if taut.shape[1] > 1 else np.zeros_like(taut)
+    return taut - BEHIND_LINE_MM * np.hypot(1.0, slope)
+
+
+def _taut(front: Surface, spacing_z: float) -> Surface:
     """Greatest convex minorant along z: the lower hull of the points, by a monotone chain."""
-    hull: list[tuple[float, float]] = []
-    known = np.isfinite(front)
-    if not known.any():
+    known = np.flatnonzero(np.isfinite(front))
+    if not known.size:
         return np.full_like(front, np.nan)
-    for z, y in zip(positions[known], front[known], strict=True):
-        while len(hull) > 1 and _turns_right(hull[-2], hull[-1], (z, y)):
+    positions = np.arange(front.size, dtype=np.float64) * np.float64(spacing_z)
+    hull: list[tuple[float, float]] = []
+    for point in zip(positions[known], front[known], strict=True):
+        while len(hull) > 1 and _turns_right(hull[-2], hull[-1], point):
             hull.pop()
-        hull.append((z, y))
+        hull.append(point)
     corners = np.array(hull)
-    return np.interp(positions, corners[:, 0], corners[:, 1])
+    taut = np.interp(positions, corners[:, 0], corners[:, 1])
+    return _not_leaning(taut, positions, corners, int(np.nanargmax(front - taut)))
+
+
+def _not_leaning(taut: Surface, positions: Surface, corners: Surface, nipple: int) -> Surface:
+    """Turn a line that leans too much about its deeper end."""
+    after = int(np.searchsorted(corners[:, 0], positions[nipple]))
+    if after == 0 or after == len(corners):
+        return taut
+    (low_z, low_y), (high_z, high_y) = corners[after - 1 : after + 1]
+    if abs(high_y - low_y) <= STEEPEST_LEAN * (high_z - low_z):
+        return taut
+    z, y = (low_z, low_y) if low_y < high_y else (high_z, high_y)
+    return np.minimum(taut, y + USUAL_LEAN * abs(positions - z))
 
 
 def _turns_right(a: tuple[float, float], b: tuple[float, float], c: tuple[float, float]) -> bool:
@@ -98,22 +121,6 @@ def _smoothed(line: Surface, spacing: tuple[float, float]) -> Surface:
     value = ndimage.gaussian_filter(np.where(known, line, 0.0), sigma, mode="nearest")
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.where(weight > 1e-6, value / weight, np.nan)
-
-
-def _profile(front: Surface, spacing_x: float) -> Surface:
-    """How far forward each sagittal slice reaches, smoothed, the back of the image where empty."""
-    reach = np.where(np.isfinite(front), front, 0.0).max(axis=1)
-    return ndimage.gaussian_filter1d(reach, ACROSS_SLICES_MM / spacing_x, mode="nearest")
-
-
-def _sternum(front: Surface, spacing_x: float) -> int:
-    """The slice of the dip between the two breasts."""
-    reach = _profile(front, spacing_x)
-    inside = np.flatnonzero(np.isfinite(front).any(axis=1))
-    middle = int(inside.mean())
-    left = int(reach[: middle + 1].argmax())
-    right = middle + int(reach[middle:].argmax())
-    return left + int(reach[left : right + 1].argmin())
 
 
 def _breasts_only(line: Surface, height: Surface, spacing_x: float) -> Surface:
