@@ -15,8 +15,9 @@ demo: $(VENV)/installed
 	@echo "Report of the training run:     $(CURDIR)/demo/run/report.html"
 	@echo "Report of one segmentation:     $(CURDIR)/demo/segmentation/report.html"
 
+# A process for each core: the tests' networks are too small to keep two threads busy.
 test: $(VENV)/installed
-	$(BIN)/python -m pytest -m "not slow"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow" -n auto --dist loadfile
 
 test-all: $(VENV)/installed
 	$(BIN)/python -m pytest

@@ -16,14 +16,15 @@ OVERRIDES = (
     "kinetics.batch_size=1024",
     "hipm.epochs=1",
     "hipm.steps_per_epoch=2",
-    "hipm.patch=[16, 16, 16]",
+    "hipm.patch=[24, 24, 24]",
     "hipm.network.options.dims=[4, 8, 8, 8]",
     "hipm.network.options.hidden=8",
     "kis.epochs=2",
     "kis.steps_per_epoch=2",
-    "kis.patch=[16, 16, 16]",
+    "kis.patch=[24, 24, 24]",
     "kis.network.options.width=4",
     "kis.network.options.embedding=4",
+    "inference.overlap=0.1",
 )
 
 

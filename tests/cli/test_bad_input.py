@@ -1,6 +1,5 @@
 """What a user gets for a damaged or odd exam: one sentence, an exit code by kind, and no output."""
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +11,6 @@ from pydicom.encaps import encapsulate
 from pydicom.uid import UID
 
 from dicom_factory import SAGITTAL, Geometry, phase_array, write_interleaved, write_phase
-from hcnet.cli.main import main
 from mini_cohort import SHAPE, write_mini
 
 SLICES = 8
@@ -92,16 +90,6 @@ def nothing_there(exam: Path) -> None:
         file.unlink()
 
 
-def _run(monkeypatch, capsys, *arguments: object) -> tuple[int, str]:
-    """The exit code and the message of a command, as a shell sees them."""
-    monkeypatch.setattr(sys, "argv", ["hcnet", *map(str, arguments)])
-    with pytest.raises(SystemExit) as ended:
-        main()
-    told = [line for line in capsys.readouterr().err.splitlines() if "error:" in line]
-    assert len(told) == 1, told
-    return int(ended.value.code), told[0]
-
-
 @pytest.mark.parametrize(
     ("damage", "code", "text"),
     [
@@ -119,13 +107,13 @@ def _run(monkeypatch, capsys, *arguments: object) -> tuple[int, str]:
         (nothing_there, 3, "the folder is empty"),
     ],
 )
-def test_dicom(damage: Damage, code: int, text: str, tmp_path, monkeypatch, capsys) -> None:
+def test_dicom(damage: Damage, code: int, text: str, tmp_path, hcnet) -> None:
     exam, out = tmp_path / "exam", tmp_path / "out"
     write_interleaved(exam, Geometry())
     damage(exam)
-    ended, message = _run(monkeypatch, capsys, "cluster", exam, "-o", out)
-    assert text in message
-    assert ended == code
+    result = hcnet("cluster", exam, "-o", out)
+    assert text in result.error
+    assert result.returncode == code
     assert not out.exists()
     assert sorted(p.name for p in tmp_path.iterdir()) == ["exam"]
 
@@ -166,18 +154,18 @@ def one_slice(file: Path) -> None:
     ],
 )
 @pytest.mark.parametrize("phase", [0, 1])
-def test_nifti(damage: Damage, text: str, phase: int, tmp_path, monkeypatch, capsys) -> None:
+def test_nifti(damage: Damage, text: str, phase: int, tmp_path, hcnet) -> None:
     write_mini(tmp_path / "cohort", 2, seed=1, truth=False)
     exam, out = tmp_path / "cohort" / "images" / "CASE_01", tmp_path / "out"
     damage(exam / f"case_01_{phase:04d}.nii.gz")
-    code, message = _run(monkeypatch, capsys, "cluster", exam, "-o", out)
-    assert "case_01_000" in message
-    assert text in message
-    assert code in (3, 4)
+    result = hcnet("cluster", exam, "-o", out)
+    assert "case_01_000" in result.error
+    assert text in result.error
+    assert result.returncode in (3, 4)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["cohort"]
 
 
-def test_a_mask_outside_the_volume(tmp_path, monkeypatch, capsys) -> None:
+def test_a_mask_outside_the_volume(tmp_path, hcnet) -> None:
     write_mini(tmp_path / "cohort", 2, seed=1, truth=False)
     mask = tmp_path / "cohort/segmentations/expert/case_01.nii.gz"
     image = nib.load(mask)
@@ -185,9 +173,8 @@ def test_a_mask_outside_the_volume(tmp_path, monkeypatch, capsys) -> None:
     elsewhere[:3, 3] += 400
     nib.save(nib.Nifti1Image(np.asanyarray(image.dataobj), elsewhere), mask)
     exam = tmp_path / "cohort" / "images" / "CASE_01"
-    code, message = _run(monkeypatch, capsys, "cluster", exam, "-o", tmp_path / "out",
-                         "--region", mask)  # fmt: skip
-    assert "case_01.nii.gz" in message
-    assert "resample it to that grid" in message
-    assert code == 4
+    result = hcnet("cluster", exam, "-o", tmp_path / "out", "--region", mask)
+    assert "case_01.nii.gz" in result.error
+    assert "resample it to that grid" in result.error
+    assert result.returncode == 4
     assert sorted(p.name for p in tmp_path.iterdir()) == ["cohort"]

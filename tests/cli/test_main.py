@@ -13,23 +13,19 @@ from hcnet.volumes.nifti import write_nifti
 from hcnet.volumes.volume import Volume
 
 
-def hcnet(*arguments):
-    command = [sys.executable, "-m", "hcnet", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
-
-
 def first_phase(cohort):
     return cohort.cases[0].phases[0].path
 
 
 def test_help_names_every_verb():
-    result = hcnet("--help")
+    command = [sys.executable, "-m", "hcnet", "--help"]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert result.returncode == 0
     for verb in VERBS:
         assert verb.__name__.strip("_").replace("_", "-") in result.stdout
 
 
-def test_segment_and_report(tiny_cohort, tiny_run, tmp_path):
+def test_segment_and_report(hcnet, tiny_cohort, tiny_run, tmp_path):
     out = tmp_path / "out"
     result = hcnet("segment", first_phase(tiny_cohort), "-o", out, "--bundle", tiny_run / "bundle")
     assert result.returncode == 0, result.stderr
@@ -42,7 +38,7 @@ def test_segment_and_report(tiny_cohort, tiny_run, tmp_path):
     assert (out / "report.html").is_file()
 
 
-def test_report_of_a_run(tiny_run, tmp_path):
+def test_report_of_a_run(hcnet, tiny_run, tmp_path):
     copy = tmp_path / "run"
     shutil.copytree(tiny_run, copy)
     result = hcnet("report", copy)
@@ -52,7 +48,7 @@ def test_report_of_a_run(tiny_run, tmp_path):
         assert text in page
 
 
-def test_train_dry_run_prints_settings(tiny_cohort, tmp_path):
+def test_train_dry_run_prints_settings(hcnet, tiny_cohort, tmp_path):
     result = hcnet(
         "train", tiny_cohort.root, "-o", tmp_path / "run", "--dry-run", "--set", "seed=7"
     )
@@ -87,18 +83,15 @@ def inputs(tiny_cohort, tmp_path):
         ("outside.zip", 3),
     ],
 )
-def test_bad_input_is_one_sentence(inputs, tiny_run, tmp_path, name, code):
+def test_bad_input_is_one_sentence(hcnet, inputs, tiny_run, tmp_path, name, code):
     out = tmp_path / "out"
     result = hcnet("segment", inputs / name, "-o", out, "--bundle", tiny_run / "bundle")
     assert result.returncode == code
-    assert "Traceback" not in result.stderr
-    error = [line for line in result.stderr.splitlines() if line.startswith("hcnet: error:")]
-    assert len(error) == 1
-    assert name in error[0]
+    assert name in result.error
     assert {p.name for p in tmp_path.iterdir()} == {"inputs"}  # no partial output
 
 
-def test_exit_codes_tell_the_kind_of_error(inputs, tiny_cohort, tiny_run, tmp_path):
+def test_exit_codes_tell_the_kind_of_error(hcnet, inputs, tiny_cohort, tiny_run, tmp_path):
     out, bundle, image = tmp_path / "out", tiny_run / "bundle", first_phase(tiny_cohort)
     cases = {
         4: ("segment", image, "-o", out, "-b", bundle, "--breast", inputs / "mask.nii.gz"),
@@ -109,18 +102,17 @@ def test_exit_codes_tell_the_kind_of_error(inputs, tiny_cohort, tiny_run, tmp_pa
     for code, arguments in cases.items():
         result = hcnet(*arguments)
         assert result.returncode == code, result.stderr
-        assert "Traceback" not in result.stderr
         assert not out.exists()
 
 
-def test_one_phase_cannot_be_clustered(tiny_cohort, tmp_path):
+def test_one_phase_cannot_be_clustered(hcnet, tiny_cohort, tmp_path):
     result = hcnet("cluster", first_phase(tiny_cohort), "-o", tmp_path / "out")
     assert result.returncode == 3
     assert "single phase" in result.stderr
     assert not (tmp_path / "out").exists()
 
 
-def test_results_are_not_overwritten_unless_told(tiny_cohort, tiny_run, tmp_path):
+def test_results_are_not_overwritten_unless_told(hcnet, tiny_cohort, tiny_run, tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "thesis.txt").write_text("mine")
     arguments = ("segment", first_phase(tiny_cohort), "-o", tmp_path / "out",

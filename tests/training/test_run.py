@@ -16,7 +16,24 @@ from hcnet.training.logbook import read_log
 from hcnet.training.run import train_run
 from hcnet.training.split import split_patients
 from hcnet.volumes.volume import Volume
+from mini_cohort import mini_config, write_mini
 from tiny import tiny_config
+
+
+@pytest.mark.slow
+def test_exams_may_differ_in_their_number_of_phases(tmp_path):
+    cohort = write_mini(tmp_path / "cohort", 4, seed=1, truth=False)
+    odd = cohort["CASE_01"]
+    volumes = [source.load() for source in odd.phases]
+    write_case(tmp_path / "cohort", odd.name, [*volumes, volumes[-1]], tumour=odd.tumour.load(),
+               breast=odd.breast.load(), times_s=(-20, 150, 450, 700),
+               times_from="injection")  # fmt: skip
+    mixed = read_cohort(tmp_path / "cohort")
+    assert {len(case.phases) for case in mixed.cases} == {3, 4}
+    train_run(mixed, mini_config("hipm.epochs=1", "kis.epochs=1"), tmp_path / "run", baseline=False)
+    folder = RunFolder(tmp_path / "run")
+    for case in mixed.cases:
+        assert np.load(folder.labels(case.name)).max() > 0
 
 
 def test_products(tiny_run, tiny_cohort):
