@@ -53,16 +53,17 @@ def test_writes_and_shows_the_scores(folders: tuple[Path, Path], tmp_path: Path)
 def test_missing_masks_are_named_on_either_side(folders: tuple[Path, Path], tmp_path: Path) -> None:
     write_nifti(mask(2), folders[0] / "only_p.nii.gz")
     write_nifti(mask(2), folders[1] / "only_r.nii.gz")
+    write_nifti(mask(2), folders[1] / "only_f" / "tumour.nii.gz")
     refused = run(*folders, "-o", tmp_path / "out")
     assert isinstance(refused.exception, InputError)
     assert "no prediction for" in str(refused.exception)
-    assert "only_r.nii.gz" in str(refused.exception)
+    assert "only_f, only_r;" in str(refused.exception)
     assert "no reference for" in str(refused.exception)
-    assert "only_p.nii.gz" in str(refused.exception)
+    assert "no reference for only_p;" in str(refused.exception)
     assert not (tmp_path / "out").exists()
     allowed = run(*folders, "-o", tmp_path / "out", "--allow-missing")
     assert allowed.exit_code == 0
-    assert "only_r.nii.gz" in allowed.output.replace("\n", "")
+    assert "only_r" in allowed.output.replace("\n", "")
     assert len(json.loads((tmp_path / "out" / "metrics.json").read_text())["cases"]) == 2
 
 

@@ -99,6 +99,8 @@ def print_evaluation(table: "EvaluationTable", console: Console) -> None:
 
 
 def _names(paths: Sequence[Path]) -> str:
-    named = ", ".join(path.name for path in paths[:_MOST_NAMED])
+    from hcnet.evaluation.pairing import case_name
+
+    named = ", ".join(case_name(path) for path in paths[:_MOST_NAMED])
     more = f" and {len(paths) - _MOST_NAMED} more" if len(paths) > _MOST_NAMED else ""
     return named + more

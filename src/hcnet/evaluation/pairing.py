@@ -48,7 +48,7 @@ def pair_masks(predictions: Path, references: Path) -> Pairing:
     return Pairing(
         pairs=tuple(
             MaskPair(
-                _case_name(expected[key]), NiftiSource(predicted[key]), NiftiSource(expected[key])
+                case_name(expected[key]), NiftiSource(predicted[key]), NiftiSource(expected[key])
             )
             for key in sorted(predicted.keys() & expected.keys())
         ),
@@ -66,14 +66,14 @@ def find_masks(path: Path) -> dict[str, Path]:
     if path.is_file():
         if not is_nifti(path):
             raise InputError(f"{path}: is not a NIfTI file; give masks as .nii or .nii.gz.")
-        return {_case_name(path).lower(): path}
+        return {case_name(path).lower(): path}
     if not path.is_dir():
         raise InputError(f"{path}: there is no such file or folder.")
     own = _mask_in(path)
     found = [own] if own else _masks_below(path)
     masks: dict[str, Path] = {}
     for mask in found:
-        key = _case_name(mask).lower()
+        key = case_name(mask).lower()
         if key in masks:
             raise InputError(f"{path}: holds two masks of one case, {masks[key]} and {mask}.")
         masks[key] = mask
@@ -101,7 +101,8 @@ def _mask_in(folder: Path) -> Path | None:
     return next((path for path in names if path.is_file()), None)
 
 
-def _case_name(mask: Path) -> str:
+def case_name(mask: Path) -> str:
+    """The case of a mask file: its name, or its folder's where the file is `tumour.nii.gz`."""
     name = stem(mask)
     return mask.resolve().parent.name if name.lower() == MASK_NAME else name
 
