@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from hcnet.cli.options import ConfigFile, Overrides, Preset, Source
+
 
 def ablate(
     cohort: Annotated[
@@ -22,14 +24,10 @@ def ablate(
         typer.Option(help="Arms, e.g. B0,P,N1; default: all that the data allow. B0 is always in."),
     ] = None,
     seeds: Annotated[int, typer.Option(min=1, help="How many times everything is trained.")] = 3,
-    preset: Annotated[str, typer.Option(help="Settings to start from.")] = "ablation",
-    config: Annotated[Path | None, typer.Option(help="TOML file of settings.")] = None,
-    set_: Annotated[
-        list[str] | None, typer.Option("--set", help="One setting, e.g. kis.epochs=20.")
-    ] = None,
-    segmentation: Annotated[
-        str | None, typer.Option(help="Which folder of segmentations/ to learn from.")
-    ] = None,
+    preset: Preset = "ablation",
+    config: ConfigFile = None,
+    set_: Overrides = None,
+    segmentation: Source = None,
     only_seed: Annotated[
         int | None,
         typer.Option(help="Train this seed alone, no table: to share the work among processes."),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from hcnet.cli.options import PrePhase, SeriesNumbers
 from hcnet.errors import ConfigError, InputError
 
 if TYPE_CHECKING:
@@ -61,12 +62,8 @@ def breast_mask(
     mirroring: Annotated[
         bool, typer.Option(help="Let mirror images vote, as nnU-Net does; slow on a CPU.")
     ] = True,
-    series: Annotated[
-        list[int] | None, typer.Option(help="DICOM series number(s) to take, against our choice.")
-    ] = None,
-    pre: Annotated[
-        int | None, typer.Option(help="Which phase is pre-contrast (0 is the first in time).")
-    ] = None,
+    series: SeriesNumbers = None,
+    pre: PrePhase = None,
     force: Annotated[bool, typer.Option(help="Make masks again that are there already.")] = False,
 ) -> None:
     """Write breast masks (NIfTI, 0 and 1) on the exams' own grids.

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from hcnet.cli.options import Preset
+
 
 def choose_k(
     cohort: Annotated[Path, typer.Argument(help="Cohort in the MAMA-MIA layout.")],
@@ -28,7 +30,7 @@ def choose_k(
     cases: Annotated[
         int | None, typer.Option(min=4, help="Take the first so many cases by name; else all.")
     ] = None,
-    preset: Annotated[str, typer.Option(help="Settings to start from.")] = "small",
+    preset: Preset = "small",
     set_: Annotated[
         list[str] | None, typer.Option("--set", help="One setting, e.g. validation_share=0.4.")
     ] = None,

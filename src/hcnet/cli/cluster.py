@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from hcnet.cli.options import Force, Overrides, PrePhase, Preset, SeriesNumbers, Times
+
 
 def cluster(
     inputs: Annotated[
@@ -18,10 +20,8 @@ def cluster(
         Path | None,
         typer.Option("--bundle", "-b", help="Use the classes of this bundle; else fit anew."),
     ] = None,
-    preset: Annotated[str, typer.Option(help="Settings to fit with.")] = "small",
-    set_: Annotated[
-        list[str] | None, typer.Option("--set", help="One setting, e.g. kinetics.k=6.")
-    ] = None,
+    preset: Preset = "small",
+    set_: Overrides = None,
     breast: Annotated[
         Path | None, typer.Option(help="Breast mask (NIfTI, same grid); computed where not given.")
     ] = None,
@@ -33,16 +33,10 @@ def cluster(
         int | None,
         typer.Option(help="Series number of a DICOM SEG in the exam to use as the tumour mask."),
     ] = None,
-    series: Annotated[
-        list[int] | None, typer.Option(help="DICOM series number(s) to take, against our choice.")
-    ] = None,
-    pre: Annotated[
-        int | None, typer.Option(help="Which phase is pre-contrast (0 is the first in time).")
-    ] = None,
-    times: Annotated[
-        str | None, typer.Option(help="Acquisition times in s, comma-separated, pre first.")
-    ] = None,
-    force: Annotated[bool, typer.Option(help="Replace earlier results in OUT.")] = False,
+    series: SeriesNumbers = None,
+    pre: PrePhase = None,
+    times: Times = None,
+    force: Force = False,
 ) -> None:
     """Cluster the time-intensity curves of an exam (stage 1 alone).
 

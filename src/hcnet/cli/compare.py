@@ -8,6 +8,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from hcnet.cli.options import ConfigFile, Overrides, Preset, Source
+
 
 def compare(
     cohort: Annotated[
@@ -46,14 +48,10 @@ def compare(
         typer.Option(help="JSON with lists train and test, or MAMA-MIA's CSV of the split."),
     ] = None,
     seeds: Annotated[int, typer.Option(min=1, help="How many times everything is trained.")] = 1,
-    preset: Annotated[str, typer.Option(help="Settings to start from.")] = "compare",
-    config: Annotated[Path | None, typer.Option(help="TOML file of settings.")] = None,
-    set_: Annotated[
-        list[str] | None, typer.Option("--set", help="One setting, e.g. kis.epochs=20.")
-    ] = None,
-    segmentation: Annotated[
-        str | None, typer.Option(help="Which folder of segmentations/ to learn from.")
-    ] = None,
+    preset: Preset = "compare",
+    config: ConfigFile = None,
+    set_: Overrides = None,
+    segmentation: Source = None,
     workers: Annotated[
         int, typer.Option(min=1, help="Processes on this machine; each takes a GPU in turn.")
     ] = 1,

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from hcnet.cli.options import Force, PrePhase, SeriesNumbers, Times
+
 
 def enhancement(
     inputs: Annotated[
@@ -31,16 +33,10 @@ def enhancement(
     least_pe: Annotated[
         float, typer.Option(min=1.0, help="Percent enhancement of the functional tumour.")
     ] = 70.0,
-    series: Annotated[
-        list[int] | None, typer.Option(help="DICOM series number(s) to take, against our choice.")
-    ] = None,
-    pre: Annotated[
-        int | None, typer.Option(help="Which phase is pre-contrast (0 is the first in time).")
-    ] = None,
-    times: Annotated[
-        str | None, typer.Option(help="Acquisition times in s, comma-separated, pre first.")
-    ] = None,
-    force: Annotated[bool, typer.Option(help="Replace earlier results in OUT.")] = False,
+    series: SeriesNumbers = None,
+    pre: PrePhase = None,
+    times: Times = None,
+    force: Force = False,
 ) -> None:
     """Map how an exam enhances: PE, SER and the functional tumour volume, as I-SPY defines them.
 

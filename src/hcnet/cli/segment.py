@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from hcnet.cli.options import Force, PrePhase, SeriesNumbers
+
 
 def segment(
     inputs: Annotated[
@@ -24,13 +26,9 @@ def segment(
     threshold: Annotated[
         float | None, typer.Option(min=0.0, max=1.0, help="Tumour probability; default: bundle's.")
     ] = None,
-    series: Annotated[
-        list[int] | None, typer.Option(help="DICOM series number(s) to take, against our choice.")
-    ] = None,
-    pre: Annotated[
-        int | None, typer.Option(help="Which phase is pre-contrast (0 is the first in time).")
-    ] = None,
-    force: Annotated[bool, typer.Option(help="Replace earlier results in OUT.")] = False,
+    series: SeriesNumbers = None,
+    pre: PrePhase = None,
+    force: Force = False,
 ) -> None:
     """Segment the tumour in a pre-contrast breast MRI.
 

@@ -5,22 +5,18 @@ from typing import Annotated
 
 import typer
 
+from hcnet.cli.options import ConfigFile, Overrides, Preset, Source
+
 
 def train(
     cohort: Annotated[Path, typer.Argument(help="Cohort in the MAMA-MIA layout.")],
     out: Annotated[
         Path, typer.Option("--out", "-o", help="Folder of the run; the same folder resumes it.")
     ],
-    preset: Annotated[
-        str, typer.Option(help="paper, small, ispy1-small or demo: settings to start from.")
-    ] = "small",
-    config: Annotated[Path | None, typer.Option(help="TOML file of settings.")] = None,
-    set_: Annotated[
-        list[str] | None, typer.Option("--set", help="One setting, e.g. kinetics.k=6.")
-    ] = None,
-    segmentation: Annotated[
-        str | None, typer.Option(help="Which folder of segmentations/ to learn from.")
-    ] = None,
+    preset: Preset = "small",
+    config: ConfigFile = None,
+    set_: Overrides = None,
+    segmentation: Source = None,
     baseline: Annotated[
         bool, typer.Option(help="Also train a plain ResUNet with the same steps, to compare with.")
     ] = True,
