@@ -192,7 +192,8 @@ def test_classes_without_curves(tmp_path: Path) -> None:
     ("value", "decimals", "text"),
     [
         (None, 3, "–"), (math.nan, 3, "undefined"), ("x", 3, "x"), (12, 3, "12"),
-        (0.12345, 3, "0.123"), (0.0, 3, "0.000"), (0.00012, 3, "1.2e-04"), (-0.7, 1, "-0.7"),
+        (0.12345, 3, "0.123"), (0.0, 3, "0.000"), (0.00012, 3, "<0.001"),
+        (-0.00012, 3, ">-0.001"), (-0.7, 1, "-0.7"),
     ],
 )  # fmt: skip
 def test_cell_text(value: float | str | None, decimals: int, text: str) -> None:

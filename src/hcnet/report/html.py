@@ -99,7 +99,7 @@ def cells(table: Table) -> list[list[tuple[str, bool]]]:
 
 
 def cell_text(value: Cell, decimals: int) -> str:
-    """A table cell as text: "undefined" for NaN, a dash for None."""
+    """A table cell as text: "undefined" for NaN, a dash for None, "<0.1" for what rounds to 0."""
     if value is None:
         return "–"
     if isinstance(value, str | int):
@@ -107,7 +107,8 @@ def cell_text(value: Cell, decimals: int) -> str:
     if math.isnan(value):
         return "undefined"
     if value != 0 and abs(value) < 0.5 * 10**-decimals:
-        return f"{value:.1e}"  # rounding to zero would hide it
+        least = f"{10**-decimals:.{decimals}f}"  # rounding to zero would hide it
+        return f"<{least}" if value > 0 else f">-{least}"
     return f"{value:.{decimals}f}"
 
 

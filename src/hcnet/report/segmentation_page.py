@@ -118,9 +118,7 @@ def _mixture_tables(mixture: dict[str, Any]) -> tuple[Table, ...]:
         (
             str(part["label"]),
             part["volume_ml"],
-            part["share"],
-            part["rim_share"],
-            part["core_share"],
+            *(_percent(part[key]) for key in ("share", "rim_share", "core_share")),
             part["regions"],
         )
         for part in mixture["classes"]
@@ -130,15 +128,14 @@ def _mixture_tables(mixture: dict[str, Any]) -> tuple[Table, ...]:
         ("the same, as a share of its maximum", mixture["entropy"]),
         ("ITH index", mixture["ith"]),
         ("clustering of the classes", mixture["clustering"]),
-        ("rim (ml)", mixture["rim_ml"]),
-        ("core (ml)", mixture["core_ml"]),
     )
     return (
         Table(
             "Classes in the tumour",
-            ("Class", "Volume (ml)", "Share", "Share of rim", "Share of core", "Regions"),
+            ("Class", "Volume (ml)", "% of tumour", "% of rim", "% of core", "Regions"),
             classes,
-            "Rim: up to 3 mm deep, and up to a third of the depth of its focus.",
+            f"Rim, {mixture['rim_ml']:.2f} ml: up to 3 mm deep, and up to a third of the depth of "
+            f"its focus. Core, {mixture['core_ml']:.2f} ml: the rest.",
         ),
         Table(
             "Mixture",
@@ -148,6 +145,10 @@ def _mixture_tables(mixture: dict[str, Any]) -> tuple[Table, ...]:
             "the ITH index much. Formulas: docs/heterogeneity.md.",
         ),
     )
+
+
+def _percent(share: float | None) -> float | None:
+    return None if share is None else 100 * share
 
 
 def _dicom_tables(objects: list[dict[str, Any]]) -> tuple[Table, ...]:
