@@ -11,7 +11,6 @@ The names are imported when first used, so that `import hcnet` is quick.
 """
 
 from importlib import import_module
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
     from hcnet.training.run import train_run
     from hcnet.volumes.volume import Grid, Volume
 
-__version__ = version("hcnet")
+    __version__: str
 
 _WHERE = {
     "Bundle": "hcnet.inference.bundle",
@@ -74,6 +73,10 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("hcnet")
     if name not in _WHERE:
         raise AttributeError(f"module 'hcnet' has no attribute {name!r}")
     return getattr(import_module(_WHERE[name]), name)

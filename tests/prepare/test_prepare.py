@@ -259,6 +259,19 @@ def test_a_phase_of_another_shape_or_place_is_refused_by_name():
         prepare_case(case([image, image.with_data(broken(np.nan))], **masks), SETTINGS)
 
 
+def test_many_phases_keep_their_order_and_the_first_bad_one_is_named():
+    image, breast = exam()
+    masks = {"breast": ArraySource(breast, "mask")}
+    phases = [image.with_data(image.data + 100 * number) for number in range(8)]
+    prepared = prepare_case(case(phases, **masks), SETTINGS)
+    alone = prepare_image(image, SETTINGS, breast)
+    for number, phase in enumerate(phases):
+        assert_array_equal(prepared.phases[number], alone.frame.to_prepared(phase, "linear"))
+    phases[3] = phases[5] = image.with_data(broken(np.nan))
+    with pytest.raises(InputError, match="phase 3: 1 voxels are NaN"):
+        prepare_case(case(phases, **masks), SETTINGS)
+
+
 def test_a_tumour_mask_on_another_grid_is_refused_by_name():
     image, breast = exam()
     tumour = ArraySource(Volume(breast.data, breast.affine @ np.diag([1, 1, 1.1, 1])), "tumour")

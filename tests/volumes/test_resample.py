@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 from hcnet.errors import GeometryError
+from hcnet.volumes import resample as resample_module
 from hcnet.volumes.resample import grid_with_spacing, resample
 from hcnet.volumes.volume import Grid, Volume, canonical_grid, to_canonical
 
@@ -150,3 +151,30 @@ def test_own_spacing_gives_the_own_grid():
 def test_impossible_spacing_is_refused(spacing):
     with pytest.raises(GeometryError, match="spacing"):
         grid_with_spacing(grid((4, 4, 4), (1, 1, 1)), spacing)
+
+
+@pytest.mark.parametrize("spacing", [(1.0, 1.0, 1.0), (0.7, 2.9, 1.3), (4.0, 0.5, 2.5)])
+@pytest.mark.parametrize("kind", [np.int16, np.float32, bool])
+def test_axis_by_axis_is_what_itk_interpolates(monkeypatch, spacing, kind):
+    """Coarser and finer, flipped, and beyond the edges, where both give the fill value."""
+    values = np.random.default_rng(0).integers(0, 1000, (11, 9, 1 + 6)).astype(kind)
+    source = Volume(values, np.diag([-1.4, 1.4, 2.0, 1.0]))
+    target = grid_with_spacing(canonical_grid(source.grid), spacing)
+    beyond = Grid((target.shape[0] + 5, *target.shape[1:]), target.affine)
+    quick = resample(source, beyond, "linear", fill=-7.0).data
+    monkeypatch.setattr(resample_module, "_has_same_axes", lambda *_: False)
+    by_itk = resample(source, beyond, "linear", fill=-7.0).data
+    assert_allclose(quick, by_itk, rtol=1e-5, atol=1e-4)
+    assert (quick == -7.0).any()
+
+
+def test_a_given_array_takes_the_result():
+    source = ramp(grid((8, 7, 6), (1.0, 2.0, 1.5)))
+    for target in (
+        grid((9, 5, 6), (1.1, 2.0, 1.0)),
+        source.grid,
+        grid((5, 5, 5), (1, 1, 1), (9, 0, 0)),
+    ):
+        out = np.empty(target.shape, np.float32)
+        assert resample(source, target, "linear", out=out).data is out
+        assert_array_equal(out, resample(source, target, "linear").data)

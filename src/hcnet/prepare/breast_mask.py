@@ -90,12 +90,17 @@ def _factors(spacing: Spacing) -> Shape:
 def _block_mean(data: NDArray[Any], factors: Shape) -> NDArray[np.float32]:
     """Average over blocks; the far edges are repeated to fill the last block."""
     padding = [(0, -n % factor) for n, factor in zip(data.shape, factors, strict=True)]
-    mean = np.pad(data, padding, mode="edge").astype(np.float32, copy=False)
+    mean = np.pad(data, padding, mode="edge") if np.any(padding) else data
     for axis, factor in enumerate(factors):
-        shape = list(mean.shape)
-        shape[axis : axis + 1] = [shape[axis] // factor, factor]
-        mean = mean.reshape(shape).mean(axis=axis + 1)
-    return mean
+        # A block's slices one after the other: an axis of two or three is slow to reduce.
+        first, *others = (
+            mean[(slice(None),) * axis + (slice(start, None, factor),)] for start in range(factor)
+        )
+        total = first.astype(np.float32)
+        for other in others:
+            total += other
+        mean = total / np.float32(factor)
+    return np.ascontiguousarray(mean)
 
 
 def _opened(mask: Mask, spacing: Spacing) -> Mask:

@@ -12,11 +12,13 @@ An entry appears in one step, when all of it is written, and is checked before i
 """
 
 import hashlib
+import io
 import json
 import logging
 import shutil
 import uuid
 from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,7 +37,7 @@ from hcnet.volumes.volume import Grid
 
 logger = logging.getLogger(__name__)
 
-PREPARE_VERSION = 2
+PREPARE_VERSION = 3
 """Raise this whenever the same source and settings would give other arrays than before."""
 
 
@@ -132,15 +134,12 @@ def cached_case(case: Case, settings: PrepareConfig, cache_dir: Path) -> CachedC
             )
         prepared = prepare_case(case, settings)
         try:
-            _write(prepared, settings, folder)
+            entry = _write(prepared, settings, folder)
         except OSError as error:
             raise InputError(
                 f"{cache_dir}: the cache cannot be written ({error}); "
                 "free space there or choose another folder."
             ) from error
-        entry = _checked_entry(folder)
-        if entry is None:
-            raise InputError(f"{folder}: what was written to the cache does not read back.")
     files, frame = entry
     return CachedCase(case.name, folder, files, frame, case.times_s, case.times_from)
 
@@ -169,20 +168,25 @@ def cache_key(case: Case, settings: PrepareConfig) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def _write(prepared: PreparedCase, settings: PrepareConfig, folder: Path) -> None:
+_Entry = tuple[dict[str, Path], Frame]
+
+
+def _write(prepared: PreparedCase, settings: PrepareConfig, folder: Path) -> _Entry:
     arrays: dict[str, NDArray[Any]] = {
         "phases": prepared.phases,
-        "image": prepared.image.image,
-        "breast": prepared.image.breast.astype(np.uint8),
+        "image": np.ascontiguousarray(prepared.image.image),
+        "breast": prepared.image.breast.astype(np.uint8, order="C"),
     }
     if prepared.tumour is not None:
-        arrays["tumour"] = prepared.tumour.astype(np.uint8)
+        arrays["tumour"] = prepared.tumour.astype(np.uint8, order="C")
     folder.parent.mkdir(parents=True, exist_ok=True)
     aside = folder.with_name(f".{uuid.uuid4().hex[:8]}-{folder.name}")
     try:
         aside.mkdir()
-        for name, array in arrays.items():
-            np.save(aside / f"{name}.npy", array)
+        with ThreadPoolExecutor() as pool:
+            digests = dict(zip(arrays, pool.map(_sha256_as_npy, arrays.values()), strict=True))
+            for name, array in arrays.items():
+                np.save(aside / f"{name}.npy", array)
         frame = prepared.image.frame
         entry = {
             "case": prepared.name,
@@ -191,25 +195,37 @@ def _write(prepared: PreparedCase, settings: PrepareConfig, folder: Path) -> Non
             "native": _grid_to_json(frame.native),
             "box": [[s.start, s.stop] for s in frame.box],
             "grid": _grid_to_json(frame.grid),
-            "sha256": {name: sha256_file(aside / f"{name}.npy") for name in arrays},
+            "sha256": digests,
         }
         write_json(aside / "case.json", entry)
-        _put_in_place(aside, folder)
+        return _put_in_place(aside, folder) or ({n: folder / f"{n}.npy" for n in arrays}, frame)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
 
 
-def _put_in_place(aside: Path, folder: Path) -> None:
+def _sha256_as_npy(array: NDArray[Any]) -> str:
+    """SHA-256 of the file that `np.save` makes of an array."""
+    head = io.BytesIO()
+    np.lib.format.write_array_header_1_0(head, np.lib.format.header_data_from_array_1_0(array))
+    state = hashlib.sha256(head.getvalue())
+    state.update(array.data)
+    return state.hexdigest()
+
+
+def _put_in_place(aside: Path, folder: Path) -> _Entry | None:
+    """Move an entry to where it belongs; the one that is there already, if it is whole."""
     try:
         aside.replace(folder)
     except OSError:  # a folder that is not empty cannot be replaced
-        if _checked_entry(folder) is not None:
-            return  # another process has written the same entry meanwhile
+        other = _checked_entry(folder)
+        if other is not None:
+            return other  # another process has written the same entry meanwhile
         shutil.rmtree(folder)
         aside.replace(folder)
+    return None
 
 
-def _checked_entry(folder: Path) -> tuple[dict[str, Path], Frame] | None:
+def _checked_entry(folder: Path) -> _Entry | None:
     """Files and frame of an entry, or None where it is absent or damaged."""
     try:
         entry = read_json(folder / "case.json")

@@ -30,14 +30,22 @@ class Frame:
         """The input's grid with its axes in the order R, A, S."""
         return canonical_grid(self.native)
 
-    def to_prepared(self, volume: Volume, order: Order) -> NDArray[Any]:
-        """Bring a volume, on whichever grid, onto the prepared grid; 0 beyond its edges."""
+    def to_prepared(
+        self, volume: Volume, order: Order, out: NDArray[Any] | None = None
+    ) -> NDArray[Any]:
+        """Bring a volume, on whichever grid, onto the prepared grid; 0 beyond its edges.
+
+        Args:
+            volume: any orientation.
+            order: "nearest" for labels, "linear" for intensities.
+            out: takes the result, where given; (X, Y, Z) of its type.
+        """
         canonical = to_canonical(volume)
         if self.canonical.difference(canonical.grid) is None:
             # Only the box is needed, and a border voxel beyond it so that its edge interpolates.
             slices = _widened(self.box, canonical.shape)
             canonical = Volume(canonical.data[slices], canonical.grid.crop(slices).affine)
-        return resample(canonical, self.grid, order).data
+        return resample(canonical, self.grid, order, out=out).data
 
     def to_native(self, array: NDArray[Any], order: Order) -> Volume:
         """Lay an array of the prepared grid back onto the input's own grid.

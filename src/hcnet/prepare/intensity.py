@@ -50,8 +50,11 @@ def zscore(image: NDArray[Any], inside: NDArray[np.bool_]) -> NDArray[np.float32
     # Rounding leaves a constant image with a deviation of about its last digit.
     if deviation <= 1e-6 * max(abs(low), abs(high)):
         return np.zeros(image.shape, np.float32)
-    scaled = (np.clip(image, low, high) - mean) / deviation
-    return scaled.astype(np.float32)
+    scaled = np.empty(image.shape, np.float32)
+    # Plane by plane: in double precision a whole image would leave the processor's cache.
+    for target, plane in zip(scaled, image, strict=True):
+        target[...] = (np.clip(plane, low, high) - mean) / deviation
+    return scaled
 
 
 def normalise(

@@ -1,13 +1,19 @@
 """From an exam as it comes to arrays that the networks can use, and the way back."""
 
 import logging
+import os
+from collections import deque
+from collections.abc import Generator, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hcnet.cohorts.case import Case, TimesFrom
+from hcnet.cohorts.case import Case, TimesFrom, VolumeSource
 from hcnet.errors import InputError
 from hcnet.prepare.breast_mask import breast_mask
 from hcnet.prepare.frame import Frame, frame_around
@@ -21,6 +27,9 @@ logger = logging.getLogger(__name__)
 
 LOST_TUMOUR = 0.05
 """Share of a reference tumour outside the breast mask from which there is a warning."""
+_READ_AHEAD = 2
+"""Phases that are read before their turn, or wait to be resampled; each takes memory."""
+_MOST_THREADS = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,6 +111,17 @@ def prepare_image(
             empty or has values other than 0 and 1 (or 255).
         GeometryError: the mask lies on another grid.
     """
+    return _with_raw(volume, settings, breast, location, breast_location)[0]
+
+
+def _with_raw(
+    volume: Volume,
+    settings: PrepareConfig,
+    breast: Volume | None,
+    location: str,
+    breast_location: str,
+) -> tuple[PreparedImage, NDArray[np.float32]]:
+    """The prepared image, and its intensities on the prepared grid before normalisation."""
     check_image(volume, location)
     canonical = to_canonical(volume)
     if breast is None:
@@ -109,46 +129,77 @@ def prepare_image(
     else:
         inside = _given_breast(breast, volume, breast_location, location)
     frame = frame_around(inside, volume.grid, settings.margin_mm, settings.spacing_mm)
-    prepared = frame.to_prepared(canonical, "linear")
+    raw = frame.to_prepared(canonical, "linear")
     breast_there = _mask_to_prepared(frame, canonical.with_data(inside))
     if not breast_there.any():
         raise InputError(
             f"{breast_location}: is too small for voxels of {frame.grid.spacing} mm: "
             "check the mask, or choose a finer spacing."
         )
-    image = normalise(prepared, breast_there, settings.normalise)
+    image = normalise(raw, breast_there, settings.normalise)
     native_breast = from_canonical(canonical.with_data(inside), volume.grid).data
-    return PreparedImage(image, breast_there, native_breast, frame)
+    return PreparedImage(image, breast_there, native_breast, frame), raw
 
 
 def prepare_case(case: Case, settings: PrepareConfig) -> PreparedCase:
     """Prepare all phases and masks of a case on one grid.
 
     Args:
-        case: its volumes are read here, one at a time.
+        case: its volumes are read here, a few at a time.
         settings: spacing, normalisation, margin.
 
     Raises:
         InputError: a volume cannot be read or used; see `prepare_image`.
         GeometryError: a mask lies on another grid, or a phase shows another region.
     """
-    pre = case.pre.load()
-    prepared = prepare_image(
-        pre,
-        settings,
-        case.breast.load() if case.breast else None,
-        location=case.pre.location,
-        breast_location=case.breast.location if case.breast else "",
-    )
-    phases = np.empty((len(case.phases), *prepared.grid.shape), np.float32)
-    phases[0] = prepared.frame.to_prepared(pre, "linear")
-    for number, source in enumerate(case.phases[1:], start=1):
-        phase = source.load()
-        check_image(phase, source.location)
-        check_same_frame(phase, pre, source.location, case.pre.location)
-        phases[number] = prepared.frame.to_prepared(phase, "linear")
+    with closing(_loaded(case.phases)) as volumes:
+        pre = next(volumes)
+        prepared, raw = _with_raw(
+            pre,
+            settings,
+            case.breast.load() if case.breast else None,
+            case.pre.location,
+            case.breast.location if case.breast else "",
+        )
+        phases = np.empty((len(case.phases), *prepared.grid.shape), np.float32)
+        phases[0] = raw
+        _resample_others(case, pre, prepared.frame, volumes, phases)
     tumour = _tumour(case, pre, prepared)
     return PreparedCase(case.name, prepared, phases, tumour, case.times_s, case.times_from)
+
+
+def _loaded(sources: Sequence[VolumeSource]) -> Generator[Volume, None, None]:
+    """The volumes in order, the next ones read meanwhile in one other thread."""
+    with ThreadPoolExecutor(1) as reader:
+        ahead: deque[Future[Volume]] = deque()
+        left = iter(sources)
+        try:
+            while True:
+                ahead.extend(
+                    reader.submit(source.load)
+                    for source in islice(left, 1 + _READ_AHEAD - len(ahead))
+                )
+                if not ahead:
+                    return
+                yield ahead.popleft().result()
+        finally:
+            reader.shutdown(cancel_futures=True)
+
+
+def _resample_others(
+    case: Case, pre: Volume, frame: Frame, volumes: Iterator[Volume], phases: NDArray[np.float32]
+) -> None:
+    """Check the phases after the first and bring them onto the prepared grid, some at once."""
+    with ThreadPoolExecutor(min(os.cpu_count() or 1, _MOST_THREADS)) as pool:
+        waiting: deque[Future[object]] = deque()
+        for source, phase, out in zip(case.phases[1:], volumes, phases[1:], strict=True):
+            check_image(phase, source.location)
+            check_same_frame(phase, pre, source.location, case.pre.location)
+            waiting.append(pool.submit(frame.to_prepared, phase, "linear", out))
+            if len(waiting) > _READ_AHEAD:
+                waiting.popleft().result()
+        for resampled in waiting:
+            resampled.result()
 
 
 def _computed_breast(canonical: Volume, location: str) -> NDArray[np.bool_]:

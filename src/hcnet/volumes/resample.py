@@ -2,19 +2,29 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Any, Literal, Self
 
 import numpy as np
 import SimpleITK as sitk  # noqa: N813 (its customary name)
 from numpy.typing import NDArray
 
 from hcnet.errors import GeometryError
-from hcnet.volumes.volume import Grid, Volume
+from hcnet.volumes.volume import Grid, Shape, Volume
 
 Order = Literal["nearest", "linear"]
 
+_NO_TURN = 1e-5
+"""Two grids whose axes stray by less than this part of a voxel have the same axes."""
 
-def resample(volume: Volume, grid: Grid, order: Order, fill: float = 0.0) -> Volume:
+
+def resample(
+    volume: Volume,
+    grid: Grid,
+    order: Order,
+    fill: float = 0.0,
+    out: NDArray[Any] | None = None,
+) -> Volume:
     """Sample a volume at the voxel centres of another grid.
 
     Axes may be permuted, flipped, oblique or sheared on both sides. Nothing is smoothed first, so
@@ -26,16 +36,29 @@ def resample(volume: Volume, grid: Grid, order: Order, fill: float = 0.0) -> Vol
         grid: where to sample.
         order: "nearest" for labels (keeps the type), "linear" for intensities (gives float32).
         fill: value beyond the edges of the source's voxels.
+        out: array of the result's shape and type that takes the values, instead of a new one.
 
     Returns:
         a volume on `grid`; where that is the source's own grid, the values are unchanged.
     """
+    data = _resampled(volume, grid, order, fill, out)
+    if out is not None and data is not out:
+        out[...] = data
+        data = out
+    return Volume(data, grid.affine)
+
+
+def _resampled(
+    volume: Volume, grid: Grid, order: Order, fill: float, out: NDArray[Any] | None
+) -> NDArray[Any]:
     target = np.float32 if order == "linear" else volume.data.dtype
     if volume.grid.difference(grid) is None:
-        return Volume(volume.data.astype(target, copy=False), grid.affine)
+        return volume.data.astype(target, copy=False)
     # ITK is given voxel indices as its space, and the way from index to index as the transform:
     # so no convention of directions (LPS, orthonormal) comes between.
     between = np.linalg.inv(volume.affine) @ grid.affine
+    if order == "linear" and _has_same_axes(between, grid.shape):
+        return _linear_along_axes(volume.data, between, grid.shape, fill, out)
     transform = sitk.AffineTransform(between[:3, :3].ravel().tolist(), between[:3, 3].tolist())
     image = sitk.GetImageFromArray(_known_to_itk(volume.data, order).transpose(2, 1, 0))
     resampled = sitk.Resample(
@@ -49,7 +72,7 @@ def resample(volume: Volume, grid: Grid, order: Order, fill: float = 0.0) -> Vol
         fill,
     )
     data = sitk.GetArrayFromImage(resampled).transpose(2, 1, 0)
-    return Volume(data.astype(target, copy=False), grid.affine)
+    return data.astype(target, copy=False)
 
 
 def grid_with_spacing(grid: Grid, spacing_mm: Sequence[float]) -> Grid:
@@ -77,6 +100,89 @@ def grid_with_spacing(grid: Grid, spacing_mm: Sequence[float]) -> Grid:
     affine[:3, :3] *= scale
     affine[:3, 3] += grid.affine[:3, :3] @ ((scale - 1.0) / 2.0)
     return Grid((x, y, z), affine)
+
+
+def _has_same_axes(between: NDArray[np.float64], shape: Shape) -> bool:
+    """Whether each axis of one grid runs along the same axis of the other."""
+    turned = np.abs(between[:3, :3] - np.diag(np.diag(between[:3, :3])))
+    return bool((turned @ np.array(shape)).max() < _NO_TURN)
+
+
+@dataclass(frozen=True, eq=False)
+class _Places:
+    """Where the samples along one axis lie between the source's voxels.
+
+    Attributes:
+        below: index of the voxel at or before each sample.
+        above: index of the next one.
+        share: float32, how much of the value is the next one's.
+        inside: whether the sample lies within the source's voxels.
+    """
+
+    below: NDArray[np.intp]
+    above: NDArray[np.intp]
+    share: NDArray[np.float32]
+    inside: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, at: NDArray[np.float64], size: int) -> Self:
+        """Samples at fractional indices of an axis of `size` voxels."""
+        held = np.clip(at, 0, size - 1)
+        below = held.astype(np.intp)
+        share = (held - below).astype(np.float32)
+        above = np.minimum(below + 1, size - 1)
+        return cls(below, above, share, (at >= -0.5) & (at <= size - 0.5))
+
+
+def _linear_along_axes(
+    data: NDArray[Any],
+    between: NDArray[np.float64],
+    shape: Shape,
+    fill: float,
+    out: NDArray[np.float32] | None,
+) -> NDArray[np.float32]:
+    """Linear interpolation, one axis after the other: the same function with less arithmetic.
+
+    Args:
+        data: the source.
+        between: (4, 4) from target index to source index, diagonal but for the shift.
+        shape: of the target.
+        fill: value beyond the edges of the source's voxels.
+        out: takes the result, where given.
+    """
+    x, y, z = (
+        _Places.of(between[axis, axis] * np.arange(shape[axis]) + between[axis, 3], size)
+        for axis, size in enumerate(data.shape)
+    )
+    result = np.empty(shape, np.float32) if out is None else out
+    planes: dict[int, NDArray[np.float32]] = {}
+    # Plane by plane, so that all but the result stays in the processor's cache.
+    for target, below, above, share in zip(result, x.below, x.above, x.share, strict=True):
+        planes = {
+            at: planes[at] if at in planes else _plane(data[at], y, z) for at in (below, above)
+        }
+        np.subtract(planes[above], planes[below], out=target)
+        target *= share
+        target += planes[below]
+    result[~x.inside] = fill
+    result[:, ~y.inside] = fill
+    result[:, :, ~z.inside] = fill
+    return result
+
+
+def _plane(plane: NDArray[Any], y: _Places, z: _Places) -> NDArray[np.float32]:
+    values = plane.astype(np.float32)
+    along_z = values.take(z.above, 1)
+    below = values.take(z.below, 1)
+    along_z -= below
+    along_z *= z.share
+    along_z += below
+    along_y = along_z.take(y.above, 0)
+    below = along_z.take(y.below, 0)
+    along_y -= below
+    along_y *= y.share[:, None]
+    along_y += below
+    return along_y
 
 
 def _known_to_itk(data: NDArray[Any], order: Order) -> NDArray[Any]:

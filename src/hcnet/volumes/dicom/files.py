@@ -9,11 +9,14 @@ import io
 import os
 import zipfile
 import zlib
+from collections import deque
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import BinaryIO, cast
+from typing import BinaryIO, Self, cast
 
 from hcnet.errors import InputError
 
@@ -23,7 +26,8 @@ MAX_RATIO = 200
 """Largest believable compression of a whole archive; segmentation objects alone come close."""
 
 _RATIO_MATTERS_ABOVE = 256 * 1024**2
-_BUFFER = 32 * 1024
+_BUFFER = 8 * 1024
+_MOST_THREADS = 8
 _ENCRYPTED = 0x1
 _READ_ERRORS = (OSError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError)
 
@@ -89,21 +93,73 @@ def open_files(files: Sequence[DicomFile]) -> Iterator[tuple[DicomFile, BinaryIO
     Raises:
         InputError: one of them cannot be opened.
     """
-    archives: dict[Path, zipfile.ZipFile] = {}
-    try:
+    with _Opener() as opener:
         for file in files:
-            if file.member is not None and file.container not in archives:
-                archives[file.container] = _open_zip(file.container)
-            with reading(file):
-                raw = (
-                    file.container.open("rb", buffering=0)
-                    if file.member is None
-                    else archives[file.container].open(file.member)
-                )
-            with io.BufferedReader(cast("io.RawIOBase", raw), _BUFFER) as stream:
+            with io.BufferedReader(cast("io.RawIOBase", opener(file)), _BUFFER) as stream:
                 yield file, stream
-    finally:
-        for archive in archives.values():
+
+
+def read_files(files: Sequence[DicomFile]) -> Iterator[tuple[DicomFile, bytes]]:
+    """Read the given files whole, in order; the next ones are read meanwhile, in other threads.
+
+    Raises:
+        InputError: one of them cannot be read; of several, the first in order.
+    """
+
+    def content(file: DicomFile, stream: BinaryIO) -> bytes:
+        with reading(file):
+            return stream.read()
+
+    threads = min(os.cpu_count() or 1, _MOST_THREADS)
+    # Opened and closed in this thread: the book-keeping of a zip is not safe in several.
+    with _Opener() as opener, ThreadPoolExecutor(threads) as pool:
+        waiting: deque[tuple[DicomFile, BinaryIO, Future[bytes]]] = deque()
+        ahead = iter(files)
+        try:
+            while True:
+                for file in islice(ahead, 2 * threads - len(waiting)):
+                    try:
+                        stream = opener(file)
+                    except InputError as error:
+                        # Told when its turn comes: a file before it may turn out damaged.
+                        waiting.append((file, io.BytesIO(), pool.submit(_raised, error)))
+                        ahead = iter(())
+                        break
+                    waiting.append((file, stream, pool.submit(content, file, stream)))
+                if not waiting:
+                    return
+                file, stream, read = waiting.popleft()
+                with stream:
+                    yield file, read.result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+            for _, stream, _ in waiting:
+                stream.close()
+
+
+def _raised(error: InputError) -> bytes:
+    raise error
+
+
+class _Opener:
+    """Opens files, each zip only once; a context manager that closes the zips."""
+
+    def __init__(self) -> None:
+        self._archives: dict[Path, zipfile.ZipFile] = {}
+
+    def __call__(self, file: DicomFile) -> BinaryIO:
+        if file.member is not None and file.container not in self._archives:
+            self._archives[file.container] = _open_zip(file.container)
+        with reading(file):
+            if file.member is None:
+                return cast("BinaryIO", file.container.open("rb", buffering=0))
+            return cast("BinaryIO", self._archives[file.container].open(file.member))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for archive in self._archives.values():
             archive.close()
 
 
@@ -123,10 +179,8 @@ def hash_files(files: Sequence[DicomFile]) -> "hashlib._Hash":
         InputError: a file cannot be read.
     """
     state = hashlib.sha256()
-    for file, stream in open_files(files):
-        with reading(file):
-            while block := stream.read(1 << 20):
-                state.update(block)
+    for _, content in read_files(files):
+        state.update(content)
     return state
 
 

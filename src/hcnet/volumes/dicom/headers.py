@@ -2,13 +2,15 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
-from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag, Tag
 
 from hcnet.errors import InputError
+from hcnet.volumes.dicom.elements import Unusual, read_header
 from hcnet.volumes.dicom.files import DicomFile, is_dicom, open_streams, reading
 from hcnet.volumes.dicom.values import (
+    Elements,
     floats,
     integer,
     moment,
@@ -38,6 +40,8 @@ _KEYWORDS = (
     "FrameOfReferenceUID TemporalPositionIdentifier Laterality NumberOfFrames Rows Columns "
     "PixelSpacing SegmentSequence SegmentationType"
 )
+_HEAD_BYTES = 8 * 1024, 64 * 1024
+"""How much of a file is read at first, and at most, to find the header in."""
 _TAGS: list[BaseTag] = [*map(Tag, _KEYWORDS.split()), _UCSF_CREATOR, _UCSF_TIMES]
 
 
@@ -122,20 +126,19 @@ def scan(path: Path) -> Scan:
     """
     instances: dict[str, Instance] = {}
     skipped = copies = 0
-    for file, stream in open_streams(path):
-        with reading(file):
-            dicom = is_dicom(stream)
-        if not dicom or _is_resource_fork(file):
-            skipped += 1
-            continue
-        with quiet():
-            dataset = parse(file, stream, _TAGS)
-            instance = None if _is_directory(dataset) else _instance(file, dataset)
-        if instance is None:
-            skipped += 1
-            continue
-        copies += instance.sop_uid in instances
-        instances.setdefault(instance.sop_uid, instance)
+    with quiet():
+        for file, stream in open_streams(path):
+            with reading(file):
+                dicom = is_dicom(stream)
+            instance = None
+            if dicom and not _is_resource_fork(file):
+                header = _header(file, stream)
+                instance = None if _is_directory(header) else _instance(file, header)
+            if instance is None:
+                skipped += 1
+                continue
+            copies += instance.sop_uid in instances
+            instances.setdefault(instance.sop_uid, instance)
     if not instances:
         raise InputError(
             f"{path}: none of its {skipped} file(s) is a DICOM image; "
@@ -144,7 +147,21 @@ def scan(path: Path) -> Scan:
     return Scan(tuple(instances.values()), skipped, copies)
 
 
-def _instance(file: DicomFile, dataset: Dataset) -> Instance:
+def _header(file: DicomFile, stream: BinaryIO) -> Elements:
+    head = b""
+    for size in _HEAD_BYTES:
+        with reading(file):
+            head += stream.read(size - len(head))
+        try:
+            return read_header(head, _TAGS, whole=len(head) < size)
+        except Unusual:
+            continue
+    with reading(file):
+        stream.seek(0)
+    return parse(file, stream, _TAGS)
+
+
+def _instance(file: DicomFile, dataset: Elements) -> Instance:
     instance = _record(file, dataset)
     cut = instance.sop_class == _MR_IMAGE and instance.rows is None
     if cut or not instance.series_uid or not instance.sop_uid:
@@ -155,7 +172,7 @@ def _instance(file: DicomFile, dataset: Dataset) -> Instance:
     return instance
 
 
-def _record(file: DicomFile, dataset: Dataset) -> Instance:
+def _record(file: DicomFile, dataset: Elements) -> Instance:
     bolus = text(dataset, "ContrastBolusStartTime")
     trigger = number(dataset, "TriggerTime")
     facts = {
@@ -213,7 +230,7 @@ def _record(file: DicomFile, dataset: Dataset) -> Instance:
     )
 
 
-def _phase_times(dataset: Dataset) -> tuple[float, ...]:
+def _phase_times(dataset: Elements) -> tuple[float, ...]:
     """Phase times that UCSF's software leaves on derived series, (0117,1034)."""
     if not text(dataset, _UCSF_CREATOR).startswith("UCSF"):
         return ()
@@ -228,6 +245,6 @@ def _is_resource_fork(file: DicomFile) -> bool:
     return "__MACOSX" in name or name.rsplit("/", 1)[-1].startswith("._")
 
 
-def _is_directory(dataset: Dataset) -> bool:
-    meta = getattr(dataset, "file_meta", None) or Dataset()
+def _is_directory(dataset: Elements) -> bool:
+    meta = getattr(dataset, "file_meta", None) or dataset
     return _DIRECTORY in (text(dataset, "SOPClassUID"), text(meta, "MediaStorageSOPClassUID"))

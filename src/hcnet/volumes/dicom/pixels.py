@@ -1,19 +1,43 @@
 """The pixels of a stack."""
 
-from collections.abc import Iterator, Sequence
+import io
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import FileDataset
 from pydicom.pixels.decoders.base import get_decoder
-from pydicom.uid import UID
+from pydicom.tag import Tag
+from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from hcnet.errors import InputError
-from hcnet.volumes.dicom.files import DicomFile, open_files
+from hcnet.volumes.dicom.elements import Header, Unusual, read_header
+from hcnet.volumes.dicom.files import DicomFile, open_files, read_files
 from hcnet.volumes.dicom.stacks import Stack
-from hcnet.volumes.dicom.values import integer, number, parse, quiet, text
+from hcnet.volumes.dicom.values import Elements, integer, number, parse, quiet, text
 from hcnet.volumes.volume import Volume
+
+_SHAPE = (
+    "Rows",
+    "Columns",
+    "SamplesPerPixel",
+    "BitsAllocated",
+    "BitsStored",
+    "PixelRepresentation",
+)
+_TAGS = frozenset(
+    map(
+        Tag,
+        (
+            *_SHAPE,
+            "NumberOfFrames",
+            "PhotometricInterpretation",
+            "RescaleSlope",
+            "RescaleIntercept",
+        ),
+    )
+)
 
 
 def load_stack(stack: Stack) -> Volume:
@@ -31,9 +55,8 @@ def load_stack(stack: Stack) -> Volume:
     """
     columns, rows, depth = stack.grid.shape
     slices: list[NDArray[Any]] = []
-    files = [instance.file for instance in stack.instances]
-    for file, dataset in zip(files, read_objects(files), strict=True):
-        plane = _plane(file, dataset)
+    for file, content in read_files([instance.file for instance in stack.instances]):
+        plane = _plane(file, *_header_and_stored(file, content))
         if plane.shape != (rows, columns):
             raise InputError(
                 f"{file.location}: its pixels have shape {plane.shape}, the header "
@@ -95,13 +118,65 @@ def _require_decoder(file: DicomFile, syntax: UID) -> None:
         )
 
 
-def _plane(file: DicomFile, dataset: FileDataset) -> NDArray[Any]:
-    if integer(dataset, "SamplesPerPixel") not in (1, None):
+def _header_and_stored(
+    file: DicomFile, content: bytes
+) -> tuple[Elements, Callable[[], NDArray[Any]]]:
+    """What the header says of the pixels, and the way to their stored values."""
+    try:
+        header = read_header(content, _TAGS, whole=True)
+        plain = plain_pixels(header, content)
+        return header, lambda: plain
+    except Unusual:
+        dataset = parse(file, io.BytesIO(content))
+        return dataset, lambda: stored_pixels(file, dataset)
+
+
+def plain_pixels(header: Header, content: bytes) -> NDArray[Any]:
+    """The pixels of one uncompressed plane: (rows, columns), as pydicom decodes them.
+
+    Args:
+        header: of the file, with the elements of the image pixel module.
+        content: the whole file.
+
+    Raises:
+        Unusual: compressed, in colour, of several frames, or not of the length that the header
+            says; pydicom can say what is wrong, if something is.
+    """
+    values = [integer(header, name) for name in _SHAPE]
+    frames = integer(header, "NumberOfFrames")
+    if None in values or frames not in (None, 1) or header.pixels_at is None:
+        raise Unusual
+    rows, columns, samples, allocated, stored, signed = (value or 0 for value in values)
+    known = text(header, "PhotometricInterpretation") in ("MONOCHROME1", "MONOCHROME2")
+    if not known or samples != 1 or allocated not in (8, 16, 32) or not 0 < stored <= allocated:
+        raise Unusual
+    if header.syntax == ExplicitVRLittleEndian:
+        kind, start = content[header.pixels_at + 4 : header.pixels_at + 6], header.pixels_at + 12
+        if kind not in (b"OW", b"OB"):
+            raise Unusual
+    elif header.syntax == ImplicitVRLittleEndian:
+        start = header.pixels_at + 8
+    else:
+        raise Unusual
+    size = rows * columns * allocated // 8
+    length = int.from_bytes(content[start - 4 : start], "little")
+    if size == 0 or length != size + size % 2 or start + length > len(content):
+        raise Unusual
+    kind_of_number = np.dtype(f"<{'i' if signed else 'u'}{allocated // 8}")
+    plane = np.frombuffer(content, kind_of_number, rows * columns, start).reshape(rows, columns)
+    unused = allocated - stored
+    # Bits that hold no value are cleared, or repeat the sign.
+    return plane if unused == 0 else plane << unused >> unused
+
+
+def _plane(file: DicomFile, header: Elements, stored: Callable[[], NDArray[Any]]) -> NDArray[Any]:
+    if integer(header, "SamplesPerPixel") not in (1, None):
         raise InputError(f"{file.location}: is a colour image; an MR image has one value a pixel.")
-    plane = stored_pixels(file, dataset)
-    if text(dataset, "PhotometricInterpretation") == "MONOCHROME1":
-        plane = _mirrored(plane, int(dataset.BitsStored), bool(dataset.PixelRepresentation))
-    slope, intercept = number(dataset, "RescaleSlope"), number(dataset, "RescaleIntercept")
+    plane = stored()
+    if text(header, "PhotometricInterpretation") == "MONOCHROME1":
+        bits, signed = integer(header, "BitsStored"), integer(header, "PixelRepresentation")
+        plane = _mirrored(plane, bits or 0, bool(signed))
+    slope, intercept = number(header, "RescaleSlope"), number(header, "RescaleIntercept")
     slope = 1.0 if slope is None else slope
     intercept = 0.0 if intercept is None else intercept
     if (slope, intercept) == (1.0, 0.0):

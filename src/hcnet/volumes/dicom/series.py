@@ -156,7 +156,10 @@ def _same_plane(one: Instance, other: Instance) -> bool:
     if one.orientation is None or other.orientation is None:
         return one.orientation is other.orientation
     same_size = (one.rows, one.columns) == (other.rows, other.columns)
-    return same_size and bool(np.allclose(one.orientation, other.orientation, atol=0.01))
+    same_turn = one.orientation == other.orientation
+    return same_size and (
+        same_turn or bool(np.allclose(one.orientation, other.orientation, atol=0.01))
+    )
 
 
 def _series(members: list[Instance], turned: int) -> Series:

@@ -107,8 +107,11 @@ def _check_alike(first: Instance, other: Instance, name: str) -> None:
     if (first.rows, first.columns) != (other.rows, other.columns):
         raise GeometryError(f"{name}: {pairs} differ in size.")
     one, two = first.pixel_spacing or (), other.pixel_spacing
-    if not np.allclose(one, two, rtol=_SAME_SPACING):
+    # Equal tuples first: most slices of a stack agree to the last digit.
+    if one != two and not np.allclose(one, two, rtol=_SAME_SPACING):
         raise GeometryError(f"{name}: {pairs} differ in pixel spacing ({one} and {two} mm).")
+    if other is not first and first.orientation == other.orientation:
+        return
     normal_of(other)
     if not np.allclose(first.orientation or (), other.orientation or (), atol=_SAME_DIRECTION):
         raise GeometryError(f"{name}: {pairs} differ in orientation.")

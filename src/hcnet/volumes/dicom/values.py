@@ -6,11 +6,11 @@ import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import date
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Protocol
 
 import pydicom
 from pydicom.dataelem import DataElement
-from pydicom.dataset import Dataset, FileDataset
+from pydicom.dataset import FileDataset
 from pydicom.multival import MultiValue
 from pydicom.tag import BaseTag
 
@@ -18,6 +18,14 @@ from hcnet.errors import InputError
 from hcnet.volumes.dicom.files import DicomFile
 
 Key = str | BaseTag
+
+
+class Elements(Protocol):
+    """A header, or an item of a sequence."""
+
+    def get(self, key: Key, /) -> Any:
+        """The element or its value; None where it is absent."""
+        ...
 
 
 @contextmanager
@@ -53,7 +61,7 @@ def parse(file: DicomFile, stream: BinaryIO, tags: list[BaseTag] | None = None) 
         ) from error
 
 
-def value_of(dataset: Dataset, key: Key) -> Any:
+def value_of(dataset: Elements, key: Key) -> Any:
     """The element's value, or None where it is absent or cannot be converted."""
     try:
         found = dataset.get(key)
@@ -70,7 +78,7 @@ def items_of(value: Any) -> Iterator[Any]:
         yield value
 
 
-def text(dataset: Dataset, key: Key) -> str:
+def text(dataset: Elements, key: Key) -> str:
     """The value as one line, or an empty string."""
     value = value_of(dataset, key)
     if value is None:
@@ -80,7 +88,7 @@ def text(dataset: Dataset, key: Key) -> str:
     return str(value).replace("\0", "").strip()
 
 
-def texts(dataset: Dataset, key: Key) -> tuple[str, ...]:
+def texts(dataset: Elements, key: Key) -> tuple[str, ...]:
     """The parts of the value in upper case."""
     parts = (str(item).strip().upper() for item in items_of(value_of(dataset, key)))
     return tuple(part for part in parts if part)
@@ -98,24 +106,24 @@ def floats(value: Any) -> Iterator[float]:
         yield converted
 
 
-def numbers(dataset: Dataset, key: Key, count: int) -> tuple[float, ...] | None:
+def numbers(dataset: Elements, key: Key, count: int) -> tuple[float, ...] | None:
     """Exactly `count` finite numbers, or None."""
     found = tuple(floats(value_of(dataset, key)))
     return found if len(found) == count else None
 
 
-def number(dataset: Dataset, key: Key) -> float | None:
+def number(dataset: Elements, key: Key) -> float | None:
     """The value, or its first part, as a finite number."""
     return next(floats(value_of(dataset, key)), None)
 
 
-def integer(dataset: Dataset, key: Key) -> int | None:
+def integer(dataset: Elements, key: Key) -> int | None:
     """As `number`, cut to an integer."""
     found = number(dataset, key)
     return None if found is None else int(found)
 
 
-def moment(dataset: Dataset, prefix: str) -> float | None:
+def moment(dataset: Elements, prefix: str) -> float | None:
     """Seconds since year 1 of `<prefix>DateTime`, or of `<prefix>Date` and `<prefix>Time`."""
     combined = text(dataset, f"{prefix}DateTime")
     if len(combined) >= 14:
@@ -142,7 +150,7 @@ def seconds_at(day: str, clock: str) -> float | None:
         return seconds
 
 
-def segments_of(dataset: Dataset) -> tuple[tuple[int, str], ...]:
+def segments_of(dataset: Elements) -> tuple[tuple[int, str], ...]:
     """Number and label of each segment in the header of a segmentation object."""
     found = []
     for item in items_of(value_of(dataset, "SegmentSequence")):
