@@ -33,7 +33,7 @@ class PatchTask:
         validate: numbers from the model on held-out cases; called every `validate_every` epochs,
             unless None.
         seed: of patches and augmentation.
-        workers: processes that cut patches.
+        workers: threads that cut patches ahead of time; 0: none.
         rate: learning rate when a share of the training is done; None is the settings' schedule.
         optimiser: of the parameters that learn; None is Adam.
         first_batch: number of the first batch, where a training goes on with the patches that an
@@ -64,12 +64,11 @@ class PatchTask:
         self.clip_gradient = settings.clip_gradient
         per_pass = len(sources) * settings.patches_per_case
         self.steps_per_epoch = settings.steps_per_epoch or -(-per_pass // settings.batch_size)
-        keys = tuple(sources[0].arrays)
         self._patches = Patches(
             sources,
             settings.patch,
             settings.lesion_share,
-            Augment(augment, keys, spacing_mm),
+            Augment(augment, spacing_mm),
             seed,
         )
         self._loss = loss

@@ -1,11 +1,14 @@
 """Patches: what a network sees in training, cut from memory-mapped arrays.
 
 Patch number n depends on the seed and n alone: training that was stopped and resumed sees the very
-patches it would have seen, and worker processes need no shared state.
+patches it would have seen, and it does not matter how many threads cut them, in what batches.
 """
 
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +16,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
 
-from hcnet.training.augment import Augment
+from hcnet.training.augment import Augment, Changes, apply
 
 Patch = tuple[int, int, int]
+
+OPEN_SOURCES = 32
+"""Cases whose files stay open. A mapped file takes a file descriptor, of which there are few."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +32,8 @@ class PatchSource:
     Attributes:
         name: the case.
         arrays: file of each array, (X, Y, Z) or (C, X, Y, Z): `image`, `breast`, and what the
-            stage needs of `tumour`, `labels`, `maps`.
+            stage needs of `tumour`, `labels`, `maps`. `breast` tells where patches may be and is
+            not cut itself.
         lesion: file of the tumour mask that lesion patches are centred on, if there is one.
     """
 
@@ -36,7 +42,7 @@ class PatchSource:
     lesion: Path | None = None
 
 
-class Patches(Dataset[dict[str, Tensor]]):
+class Patches:
     """An endless numbered series of patches.
 
     Each pass over the cases visits every case once, in a new order. A patch is centred on a random
@@ -64,34 +70,69 @@ class Patches(Dataset[dict[str, Tensor]]):
         self.lesion_share = lesion_share
         self.augment = augment
         self.seed = seed
+        self._lesions: dict[int, NDArray[Any]] = {}
+        self._opened = lru_cache(OPEN_SOURCES)(self._open)
 
     def __getitem__(self, number: int) -> dict[str, Tensor]:
         """Patch `number`: float32 image, uint8 labels, float32 maps, each (C, x, y, z)."""
+        return {key: array[0] for key, array in self.batch(range(number, number + 1)).items()}
+
+    def batch(self, numbers: Sequence[int]) -> dict[str, Tensor]:
+        """Patches by their numbers, as `__getitem__` gives them, each (B, C, x, y, z)."""
+        batch: dict[str, Tensor] = {}
+        for place, number in enumerate(numbers):
+            cut, changes = self._draw(number)
+            for key, array in cut.items():
+                if key not in batch:
+                    kind = torch.float32 if array.is_floating_point() else array.dtype
+                    batch[key] = torch.empty((len(numbers), *array.shape), dtype=kind)
+            apply(changes, cut, {key: array[place] for key, array in batch.items()})
+        return batch
+
+    def _draw(self, number: int) -> tuple[dict[str, Tensor], Changes]:
+        """Views of the patch's arrays, (C, x, y, z) of the type that is stored, and its changes."""
         turn, place = divmod(number, len(self.sources))
         order = np.random.default_rng([self.seed, 3, turn]).permutation(len(self.sources))
-        source = self.sources[order[place]]
+        index = int(order[place])
         rng = np.random.default_rng([self.seed, 4, number])
-        arrays = {key: np.load(path, mmap_mode="r") for key, path in source.arrays.items()}
-        centre = self._centre(source, arrays["breast"], rng)
-        cut = {key: torch.from_numpy(cut_patch(a, centre, self.patch)) for key, a in arrays.items()}
-        cut = {key: t.float() if t.is_floating_point() else t for key, t in cut.items()}
-        if self.augment is not None:
-            cut = self.augment(cut, seed=int(rng.integers(2**31)))
-        return cut
+        arrays = self._opened(index)
+        centre = self._centre(index, arrays["breast"], rng)
+        changes = Changes() if self.augment is None else self.augment.draw(rng)
+        cut = {
+            key: torch.from_numpy(cut_patch(array, centre, self.patch))
+            for key, array in arrays.items()
+            if key != "breast"
+        }
+        return cut, changes
+
+    def _open(self, index: int) -> dict[str, NDArray[Any]]:
+        # Copy on write, as torch warns of arrays that cannot be written; nobody writes.
+        files = self.sources[index].arrays
+        return {key: np.load(path, mmap_mode="c") for key, path in files.items()}
 
     def _centre(
-        self, source: PatchSource, breast: NDArray[Any], rng: np.random.Generator
+        self, index: int, breast: NDArray[Any], rng: np.random.Generator
     ) -> NDArray[np.int64]:
-        if source.lesion is not None and rng.random() < self.lesion_share:
-            lesion = np.load(source.lesion, mmap_mode="r")
-            voxels = np.flatnonzero(lesion)
+        if self.sources[index].lesion is not None and rng.random() < self.lesion_share:
+            voxels = self._lesion_voxels(index)
             if voxels.size:
-                return np.array(np.unravel_index(rng.choice(voxels), lesion.shape))
+                voxel = voxels[rng.integers(voxels.size)]
+                return np.array(np.unravel_index(voxel, breast.shape))
         for _ in range(1000):  # a breast fills a good share of its own crop
-            voxel = rng.integers(0, breast.shape)
-            if breast[tuple(voxel)]:
-                return voxel
+            place = rng.integers(0, breast.shape)
+            if breast[tuple(place)]:
+                return place
         return np.array(np.unravel_index(rng.choice(np.flatnonzero(breast)), breast.shape))
+
+    def _lesion_voxels(self, index: int) -> NDArray[Any]:
+        """Flat indices of a case's lesion; found once, as it takes longer than a patch."""
+        if index not in self._lesions:
+            path = self.sources[index].lesion
+            assert path is not None  # noqa: S101 - asked only where there is one
+            voxels = np.flatnonzero(np.load(path, mmap_mode="r"))
+            fits = not voxels.size or voxels[-1] <= np.iinfo(np.int32).max
+            self._lesions[index] = voxels.astype(np.int32) if fits else voxels
+        return self._lesions[index]
 
 
 def cut_patch(array: NDArray[Any], centre: NDArray[np.int64], patch: Patch) -> NDArray[Any]:
@@ -103,7 +144,7 @@ def cut_patch(array: NDArray[Any], centre: NDArray[np.int64], patch: Patch) -> N
         patch: size.
 
     Returns:
-        (C, *patch) copy of the same type.
+        (C, *patch) of the same type: a view where the patch fits into the array, else a copy.
     """
     spatial = array.shape[-3:]
     first, last, pads = [], [], [(0, 0)]
@@ -114,20 +155,41 @@ def cut_patch(array: NDArray[Any], centre: NDArray[np.int64], patch: Patch) -> N
         short = max(p - n, 0)
         pads.append((short // 2, short - short // 2))
     x, y, z = (slice(a, b) for a, b in zip(first, last, strict=True))
-    piece = np.array(array[..., x, y, z])
-    piece = piece.reshape(-1, *piece.shape[-3:])
+    piece = np.asarray(array)[..., x, y, z]
+    if piece.ndim == 3:
+        piece = piece[None]
     return np.pad(piece, pads, mode="edge") if any(sum(p) for p in pads) else piece
 
 
 def patch_batches(
     patches: Patches, batch_size: int, first_step: int, last_step: int, workers: int
 ) -> Iterator[dict[str, Tensor]]:
-    """The batches of steps `first_step` to `last_step` - 1, each (B, C, x, y, z)."""
-    loader = DataLoader(
-        patches,
-        batch_size=batch_size,
-        sampler=range(first_step * batch_size, last_step * batch_size),
-        num_workers=workers,
-        prefetch_factor=4 if workers else None,
+    """The batches of steps `first_step` to `last_step` - 1, each (B, C, x, y, z).
+
+    Args:
+        patches: the series.
+        batch_size: patches of a step.
+        first_step: number of the first batch.
+        last_step: number after that of the last.
+        workers: threads that cut batches ahead of time; 0 cuts them when they are asked for.
+    """
+    numbers = (
+        range(step * batch_size, (step + 1) * batch_size) for step in range(first_step, last_step)
     )
-    yield from loader
+    if not workers:
+        yield from map(patches.batch, numbers)
+        return
+    # One thread of torch's own for each: more would take turns with those of the training step.
+    pool = ThreadPoolExecutor(workers, "patches", initializer=torch.set_num_threads, initargs=(1,))
+    ahead: deque[Future[dict[str, Tensor]]] = deque()
+    try:
+        for batch in numbers:
+            ahead.append(pool.submit(patches.batch, batch))
+            if len(ahead) > workers:
+                yield ahead.popleft().result()
+        while ahead:
+            yield ahead.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+        # Torch takes the number that was set last, by whatever thread, for threads yet to come.
+        torch.set_num_threads(torch.get_num_threads())
