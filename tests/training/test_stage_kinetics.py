@@ -13,6 +13,7 @@ from hcnet.kinetics.settings import KineticsConfig
 from hcnet.training.stage_kinetics import (
     ClusteringTask,
     CurveSource,
+    cluster_cohort,
     fit_clustering,
     judge_clustering,
     training_sample,
@@ -50,6 +51,23 @@ def test_finds_the_three_kinds_and_sorts_them(tmp_path):
     assert tvr == pytest.approx((1.0, 1.0), abs=0.01)
     assert report.tic.sse < 1.2 * report.kmeans.sse
     assert report.tic.points == int(case.breast.sum())
+
+
+def test_reading_once_gives_what_reading_again_and_again_gives(tmp_path):
+    cases = [source("a"), source("b", size=9, seed=1)]
+    config = CONFIG.model_copy(update={"epochs": 3})
+    maps = {}
+    clustering, report = cluster_cohort(
+        cases, config, 0, tmp_path / "once", lambda case, labels: maps.update({case.name: labels})
+    )
+    apart = fit_clustering(cases, config, 0, tmp_path / "apart")
+    np.testing.assert_array_equal(clustering.vectors, apart.vectors)
+    for case in cases:
+        expected = apart.map_case(case.phases, case.breast, case.clock)
+        np.testing.assert_array_equal(maps[case.name], expected)
+    assert report.as_json() == judge_clustering(apart, cases, config, 0).as_json()
+    again, _ = cluster_cohort(cases, config, 0, tmp_path, lambda *_: None, fitted=clustering)
+    assert again is clustering
 
 
 def test_an_alternative_is_judged_without_latents():

@@ -111,12 +111,15 @@ class Clustering:
         ranks = self.codebook.labels - np.uint8(1)
         return np.asarray(ranks[_codes(self.model, curves)], dtype=np.uint8)
 
-    @torch.no_grad()
     def latents(self, curves: Floats) -> NDArray[np.float32]:
         """(N, d) encoder outputs of (N, T) normalised curves."""
-        device = self.model.codebook.device
-        batch = torch.from_numpy(np.ascontiguousarray(curves, dtype=np.float32))
-        return np.asarray(self.model.encoder(batch.to(device)).cpu().numpy())
+        return self.encode(curves)[0]
+
+    def encode(self, curves: Floats) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+        """Encoder outputs (N, d) and sorted codes (N,) of (N, T) normalised curves."""
+        latents, codes = self.model.encode(_batch(curves))
+        ranks = self.codebook.labels - np.uint8(1)
+        return latents.cpu().numpy(), np.asarray(ranks[codes.cpu().numpy()], dtype=np.uint8)
 
     @property
     def decoded(self) -> NDArray[np.float32]:
@@ -216,5 +219,8 @@ def _load_weights(model: CurveVqVae, content: bytes, where: str) -> None:
 
 
 def _codes(model: CurveVqVae, curves: Floats) -> NDArray[np.int64]:
-    batch = torch.from_numpy(np.ascontiguousarray(curves, dtype=np.float32))
-    return np.asarray(model.assign(batch).cpu().numpy())
+    return np.asarray(model.assign(_batch(curves)).cpu().numpy())
+
+
+def _batch(curves: Floats) -> torch.Tensor:
+    return torch.from_numpy(np.asarray(curves, dtype=np.float32))

@@ -40,7 +40,8 @@ def iter_curves(
 
     Yields:
         flat C-order voxel indices (n,), and resampled curves (n, T) float32 in units of
-        `signal_unit`, with n from 1 to `chunk`.
+        `signal_unit`, with n from 1 to `chunk`. In memory they lie time point by time point, as
+        all that follows computes along the voxels.
 
     Raises:
         GeometryError: phases, mask and clock do not fit together.
@@ -86,16 +87,20 @@ def sample_curves(
         (min(count, breast voxels), T) float32, in the order of the voxels.
     """
     chunks = iter_curves(phases, breast, clock, grid)
-    total = int(np.count_nonzero(breast))
-    chosen = np.ones(total, dtype=bool)
-    if count < total:
-        chosen[:] = False
-        chosen[rng.choice(total, count, replace=False, shuffle=False)] = True
+    chosen = choose_voxels(int(np.count_nonzero(breast)), count, rng)
     parts, seen = [], 0
     for voxels, curves in chunks:
-        parts.append(curves[chosen[seen : seen + voxels.size]])
+        inside = chosen[slice(*np.searchsorted(chosen, (seen, seen + voxels.size)))]
+        parts.append(curves[inside - seen])
         seen += voxels.size
     return np.concatenate(parts)
+
+
+def choose_voxels(total: int, count: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """(min(count, total),) rising numbers from 0 to total - 1, drawn without replacement."""
+    if count >= total:
+        return np.arange(total)
+    return np.sort(rng.choice(total, count, replace=False, shuffle=False))
 
 
 def allot_points(voxels: Sequence[int], max_points: int) -> list[int]:
@@ -150,8 +155,10 @@ def signal_unit(phases: NDArray[Any], breast: NDArray[Any]) -> float:
 def _curves(
     slab: NDArray[Any], voxels: NDArray[np.intp], weights: NDArray[np.float32]
 ) -> NDArray[np.float32]:
-    signal = np.stack([phase[voxels] for phase in slab], axis=1).astype(np.float32)
-    curves = signal @ weights
+    signal = np.empty((len(slab), voxels.size), dtype=np.float32)
+    for row, phase in zip(signal, slab, strict=True):
+        row[:] = phase[voxels]
+    curves = weights.T @ signal
     if not np.isfinite(curves).all():
         raise InputError("a phase holds values inside the breast that are not finite numbers.")
-    return curves
+    return curves.T

@@ -53,5 +53,15 @@ class Moments:
     @property
     def sse(self) -> float:
         """Mean squared distance of the points to their centroids; 0 without points."""
-        within = self.squares.sum() - (self.sums**2).sum(axis=1) @ (1 / np.maximum(self.counts, 1))
-        return max(float(within), 0.0) / max(int(self.counts.sum()), 1)
+        return self.error(self.means)
+
+    def error(self, prototypes: Array) -> float:
+        """Mean squared distance of the points to (K, D) prototypes of their clusters.
+
+        The sum of ||x - c||^2 is that of ||x||^2 - 2 x c + ||c||^2, so the points themselves are
+        not needed again.
+        """
+        cross = float((self.sums * prototypes).sum())
+        norms = float((prototypes**2).sum(axis=1) @ self.counts)
+        within = float(self.squares.sum()) - 2 * cross + norms
+        return max(within, 0.0) / max(int(self.counts.sum()), 1)

@@ -56,7 +56,7 @@ class Quality:
 
 
 class Spread:
-    """Second pass: mean distances to fixed centroids and squared distances to prototypes."""
+    """Second pass: mean distances to fixed centroids."""
 
     def __init__(self, moments: Moments, prototypes: Floats) -> None:
         """Fix the centroids.
@@ -67,10 +67,9 @@ class Spread:
         """
         self._moments = moments
         self._means = moments.means
-        self._prototypes = np.asarray(prototypes, dtype=np.float64)
+        self._error = moments.error(np.asarray(prototypes, dtype=np.float64))
         self._distances = np.zeros(len(self._means))
         self._points = np.zeros(len(self._means), dtype=np.int64)
-        self._error = 0.0
 
     def add(self, points: Floats, codes: NDArray[np.integer[Any]]) -> None:
         """Count a chunk in; the same points as in the first pass, in any order.
@@ -83,7 +82,6 @@ class Spread:
         distances = np.sqrt(_squared(points, self._means, codes))
         self._distances += np.bincount(codes, weights=distances, minlength=k)
         self._points += np.bincount(codes, minlength=k)
-        self._error += float(_squared(points, self._prototypes, codes).sum())
 
     def quality(self) -> Quality:
         """The metrics of all points seen.
@@ -106,7 +104,7 @@ class Spread:
             points=total,
             used=int(used.sum()),
             sse=self._moments.sse,
-            reconstruction_sse=self._error / total,
+            reconstruction_sse=self._error,
             cpn=float(scatter.mean()),
             spt=spt,
             dbn=dbn,
@@ -220,8 +218,13 @@ def kmeans_reference(
 
 
 def _squared(points: Floats, centres: Array, codes: NDArray[np.integer[Any]]) -> Array:
-    difference = points - centres[codes]
-    return np.asarray(np.einsum("nd,nd->n", difference, difference))
+    # Axis by axis: a table of K numbers and runs of N, where centres[codes] would be N x D.
+    total = np.zeros(len(points))
+    for values, centre in zip(points.T, centres.T, strict=True):
+        difference = values - centre[codes]
+        difference *= difference
+        total += difference
+    return total
 
 
 def _separation(means: Array, scatter: Array) -> tuple[float | None, float | None]:

@@ -89,12 +89,19 @@ class CurveVqVae(nn.Module):
     @torch.no_grad()
     def assign(self, curves: Tensor) -> Tensor:
         """(N,) code of each of (N, T) curves, in chunks."""
-        device = self.codebook.device
-        parts = [
-            nearest(self.encoder(part.to(device)), self.codebook)
-            for part in curves.split(ASSIGN_CHUNK)
-        ]
-        return torch.cat(parts) if parts else torch.empty(0, dtype=torch.int64, device=device)
+        return self.encode(curves)[1]
+
+    @torch.no_grad()
+    def encode(self, curves: Tensor) -> tuple[Tensor, Tensor]:
+        """Latents (N, d) and codes (N,) of (N, T) curves, in chunks."""
+        book = self.codebook
+        latents = torch.empty(len(curves), book.shape[1], device=book.device)
+        codes = torch.empty(len(curves), dtype=torch.int64, device=book.device)
+        for start in range(0, len(curves), ASSIGN_CHUNK):
+            part = slice(start, start + ASSIGN_CHUNK)
+            latents[part] = self.encoder(curves[part].to(book.device))
+            codes[part] = nearest(latents[part], book)
+        return latents, codes
 
     @torch.no_grad()
     def decoded(self) -> Tensor:

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hcnet.cohorts.case import Case
 from hcnet.config import Config
@@ -15,12 +16,7 @@ from hcnet.kinetics.figures import curves_figure, heterogeneity_figure, ratios_f
 from hcnet.prepare.prepare import PreparedCase, prepare_case
 from hcnet.progress import SILENT, Progress
 from hcnet.runtime import environment
-from hcnet.training.stage_kinetics import (
-    ClusteringReport,
-    CurveSource,
-    fit_clustering,
-    judge_clustering,
-)
+from hcnet.training.stage_kinetics import ClusteringReport, CurveSource, cluster_cohort
 from hcnet.volumes.nifti import write_nifti
 from hcnet.volumes.volume import Volume
 
@@ -60,14 +56,17 @@ def cluster_to_folder(
     progress.message(f"preparing {case.name}: {len(case.phases)} phases")
     prepared = prepare_case(case, config.prepare)
     source = CurveSource.of(prepared)
-    clustering = fitted
-    if clustering is None:
-        clustering = fit_clustering(
-            [source], config.kinetics, config.seed, folder / "fit", progress
-        )
-    labels = clustering.map_case(source.phases, source.breast, source.clock)
-    report = judge_clustering(clustering, [source], config.kinetics, config.seed, progress)
-
+    maps: list[NDArray[np.uint8]] = []
+    clustering, report = cluster_cohort(
+        [source],
+        config.kinetics,
+        config.seed,
+        folder / "fit",
+        lambda _, labels: maps.append(labels),
+        fitted=fitted,
+        progress=progress,
+    )
+    labels = maps[0]
     write_nifti(prepared.image.to_native(labels, "nearest"), folder / "heterogeneity.nii.gz")
     breast = prepared.image.breast.astype(np.uint8)
     write_nifti(prepared.image.to_native(breast, "nearest"), folder / "breast.nii.gz")

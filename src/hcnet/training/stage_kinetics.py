@@ -14,10 +14,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from hcnet.kinetics.clustering import Clusterer, Clustering, build_model
+from hcnet.kinetics.codebook import OUTSIDE
 from hcnet.kinetics.curves import allot_points, iter_curves, sample_curves
 from hcnet.kinetics.moments import Moments
 from hcnet.kinetics.quality import Composition, Quality, Spread, kmeans_reference
 from hcnet.kinetics.settings import KineticsConfig
+from hcnet.kinetics.store import CurveStore
 from hcnet.kinetics.tic import choose_time_grid, kinetic_clock, scale_curves
 from hcnet.kinetics.vqvae import Quantised, clustering_losses, tend_codebook
 from hcnet.prepare.cache import CachedCase
@@ -207,12 +209,60 @@ def training_sample(
     return np.concatenate(parts)
 
 
+def cluster_cohort(
+    sources: Sequence[CurveSource],
+    config: KineticsConfig,
+    seed: int,
+    folder: Path,
+    write: Callable[[CurveSource, NDArray[np.uint8]], None],
+    *,
+    fitted: Clustering | None = None,
+    progress: Progress = SILENT,
+) -> tuple[Clustering, ClusteringReport]:
+    """Stage 1 from end to end, each case's phases read once: fit, label maps, metrics.
+
+    The curves wait in a temporary file in `folder`, 4 (T + d) + 1 bytes a breast voxel; memory does
+    not grow with the cases.
+
+    Args:
+        sources: cases; those that open their files when asked are opened one after the other.
+        config: settings of stage 1.
+        seed: of sample, weights and codebook.
+        folder: gets log and weights.
+        write: gets each case with its map (see `clustering.map_exam`).
+        fitted: classes to use as they are, instead of fitting to these cases.
+        progress: listener.
+
+    Raises:
+        InputError: a source has a single phase, an empty breast mask or unusable intensities.
+    """
+    grid = (
+        choose_time_grid([source.clock for source in sources], config.points)
+        if fitted is None
+        else fitted.codebook.grid_s
+    )
+    with CurveStore(grid, folder) as store:
+        for source in progress.track(sources, "reading curves"):
+            store.add(source.phases, source.breast, source.clock)
+        clustering = fitted
+        if clustering is None:
+            sample = store.sample(config.max_points, seed)
+            clustering = fit_sample(sample, grid, config, seed, folder, progress)
+        report = judge_clustering(
+            clustering, sources, config, seed, progress, store=store, write=write
+        )
+    return clustering, report
+
+
 def judge_clustering(
     clustering: Clusterer,
     sources: Sequence[CurveSource],
     config: KineticsConfig,
     seed: int,
     progress: Progress = SILENT,
+    *,
+    store: CurveStore | None = None,
+    write: Callable[[CurveSource, NDArray[np.uint8]], None] | None = None,
 ) -> ClusteringReport:
     """Measure a clustering on all breast voxels of the sources, in two passes of chunks.
 
@@ -222,41 +272,88 @@ def judge_clustering(
         config: K of the k-means beside it.
         seed: of that k-means and its sample.
         progress: listener.
+        store: the curves of the same sources, read already; without it they are read twice.
+        write: gets each case with its map (see `clustering.map_exam`).
 
     Raises:
         InputError: as `curves.iter_curves`.
     """
     codebook = clustering.codebook
-
-    def chunks(text: str) -> Iterator[tuple[CurveSource, NDArray[Any], NDArray[Any]]]:
-        for source in progress.track(sources, text):
-            for voxels, curves in iter_curves(
-                source.phases, source.breast, source.clock, codebook.grid_s
-            ):
-                yield source, voxels, scale_curves(curves, codebook.scale)
-
-    spaces: list[tuple[Callable[[NDArray[Any]], NDArray[Any]], NDArray[Any]]] = [
-        (lambda curves: curves, clustering.decoded)
-    ]
+    spaces = [clustering.decoded]
     if isinstance(clustering, Clustering):
-        spaces.append((clustering.latents, clustering.vectors))
-    moments = [Moments(*prototypes.shape) for _, prototypes in spaces]
+        spaces.append(clustering.vectors)
+    moments = [Moments(*prototypes.shape) for prototypes in spaces]
     composition = Composition(codebook.k)
-    for source, voxels, curves in chunks("measuring clusters, 1 of 2"):
-        codes = clustering.assign(curves)
-        for (points_of, _), gathered in zip(spaces, moments, strict=True):
-            gathered.add(points_of(curves), codes)
-        if source.tumour is not None:
-            composition.add(codes, np.asarray(source.tumour).reshape(-1)[voxels])
+    found: list[list[int]] = []
+
+    def chunks(case: int) -> Iterator[NDArray[np.float32]]:
+        if store is not None:
+            curves = store.curves(case)
+        else:
+            source = sources[case]
+            curves = (
+                chunk
+                for _, chunk in iter_curves(
+                    source.phases, source.breast, source.clock, codebook.grid_s
+                )
+            )
+        return (scale_curves(chunk, codebook.scale) for chunk in curves)
+
+    for case in progress.track(range(len(sources)), "measuring clusters, 1 of 2", len(sources)):
+        coded = []
+        for curves in chunks(case):
+            points, codes = _points(clustering, curves)
+            for gathered, values in zip(moments, points, strict=True):
+                gathered.add(values, codes)
+            coded.append(codes)
+            if store is not None:
+                kinds: list[NDArray[Any]] = [codes, *points[1:]]
+                found.append([store.spool.put(part.T) for part in kinds])
+        _finish(sources[case], np.concatenate(coded), composition, write)
     spreads = [
-        Spread(gathered, prototypes)
-        for gathered, (_, prototypes) in zip(moments, spaces, strict=True)
+        Spread(gathered, prototypes) for gathered, prototypes in zip(moments, spaces, strict=True)
     ]
-    for _, _, curves in chunks("measuring clusters, 2 of 2"):
-        codes = clustering.assign(curves)
-        for (points_of, _), spread in zip(spaces, spreads, strict=True):
-            spread.add(points_of(curves), codes)
-    sample = training_sample(sources, codebook.grid_s, KMEANS_POINTS, seed)
+    kept = iter(found)
+    for case in progress.track(range(len(sources)), "measuring clusters, 2 of 2", len(sources)):
+        for curves in chunks(case):
+            if store is None:
+                points, codes = _points(clustering, curves)
+            else:
+                codes, *latents = (store.spool.get(number).T for number in next(kept))
+                points = [curves, *latents]
+            for spread, values in zip(spreads, points, strict=True):
+                spread.add(values, codes)
+    sample = (
+        training_sample(sources, codebook.grid_s, KMEANS_POINTS, seed)
+        if store is None
+        else store.sample(KMEANS_POINTS, seed)
+    )
     _, kmeans = kmeans_reference(scale_curves(sample, codebook.scale), config.k, seed)
     tic, *latent = (spread.quality() for spread in spreads)
     return ClusteringReport(tic, latent[0] if latent else None, kmeans, composition)
+
+
+def _points(
+    clustering: Clusterer, curves: NDArray[np.float32]
+) -> tuple[list[NDArray[np.float32]], NDArray[np.uint8]]:
+    """Scaled curves as points of each space that a clustering has, and their codes."""
+    if isinstance(clustering, Clustering):
+        latents, codes = clustering.encode(curves)
+        return [curves, latents], codes
+    return [curves], clustering.assign(curves)
+
+
+def _finish(
+    source: CurveSource,
+    codes: NDArray[np.uint8],
+    composition: Composition,
+    write: Callable[[CurveSource, NDArray[np.uint8]], None] | None,
+) -> None:
+    """Count a case's tumour and write its map; codes are in C order of its breast voxels."""
+    inside = np.asarray(source.breast) != 0
+    if source.tumour is not None:
+        composition.add(codes, np.asarray(source.tumour)[inside])
+    if write is not None:
+        labels = np.full(inside.shape, OUTSIDE, dtype=np.uint8)
+        labels[inside] = codes + np.uint8(1)
+        write(source, labels)
