@@ -86,5 +86,11 @@ class InferenceSettings(Settings):
     """How whole volumes are predicted from windows."""
 
     overlap: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.5
+    windows: Literal["patch", "largest"] = Field(
+        "patch", description="the training's patches, or as large as the memory allows"
+    )
+    memory_gb: float | None = Field(
+        None, gt=0, description="for activations in large windows; none: half of what is free"
+    )
     threshold: Share = Field(0.5, description="tumour probability from which a voxel is tumour")
     smallest_component_ml: float = Field(0.0, ge=0, description="smaller foci are removed")

@@ -138,7 +138,7 @@ def test_the_command_tells_and_leaves_no_object_of_an_earlier_input(
     told = run(exam)
     assert told.exit_code == 0
     assert {p.name for p in (tmp_path / "out").glob("*.dcm")} == set(DICOM_FILES)
-    assert "probability.dcm" in told.stderr
+    assert "probability.dcm" in told.stdout
     write_nifti(tiny_cohort.cases[1].pre.load(), tmp_path / "other.nii.gz")
     assert run(tmp_path / "other.nii.gz").exit_code == 0
     assert not list((tmp_path / "out").glob("*.dcm"))

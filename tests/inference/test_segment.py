@@ -118,3 +118,34 @@ def test_images_that_cannot_be_used_are_refused(tiny_cohort, bundle, fabric, tmp
     write_nifti(pre.with_data(np.ones(pre.shape, np.int16)), tmp_path / "flat.nii.gz")
     with pytest.raises(InputError, match=r"flat\.nii\.gz"):
         segment(open_case(tmp_path / "flat.nii.gz"), bundle, fabric)
+
+
+def test_fast_differs_little_and_says_so(tiny_cohort, bundle, tmp_path):
+    case = tiny_cohort.cases[0]
+    folders = {fast: tmp_path / str(fast) for fast in (False, True)}
+    found = {}
+    for fast, folder in folders.items():
+        folder.mkdir()
+        segment_to_folder(case, bundle, folder, fast=fast)
+        found[fast] = read_nifti(folder / "tumour_probability.nii.gz")
+    assert found[True].grid.difference(found[False].grid) is None
+    np.testing.assert_array_equal(
+        read_nifti(folders[True] / "heterogeneity.nii.gz").data > 0,
+        read_nifti(folders[False] / "breast.nii.gz").data > 0,
+    )
+    apart = np.abs(found[True].data - found[False].data)
+    assert 0 < apart.mean() < 0.05  # one pass and windows meet different borders
+    written = {
+        fast: json.loads((folder / "manifest.json").read_text())["settings"]["inference"]
+        for fast, folder in folders.items()
+    }
+    assert written[True]["windows"] == "largest"
+    assert written[False]["windows"] == "patch"
+
+
+def test_fast_without_memory_is_the_usual_way(tiny_cohort, bundle, fabric):
+    case = tiny_cohort.cases[0]
+    usual = segment(case, bundle, fabric)
+    scarce = segment(case, bundle, fabric, fast=True, memory_gb=1e-9)
+    np.testing.assert_array_equal(scarce.probability.data, usual.probability.data)
+    np.testing.assert_array_equal(scarce.class_probabilities, usual.class_probabilities)

@@ -11,7 +11,11 @@ import numpy as np
 from hcnet.cohorts.case import Case
 from hcnet.files import write_json
 from hcnet.inference.bundle import Bundle
-from hcnet.inference.segment import Segmentation, segment
+from hcnet.inference.names import DICOM_FILES as DICOM_FILES
+from hcnet.inference.names import MANIFEST as MANIFEST
+from hcnet.inference.names import NOTICE as NOTICE
+from hcnet.inference.names import SUMMARY as SUMMARY
+from hcnet.inference.segment import Segmentation, chosen_inference, segment
 from hcnet.kinetics.heterogeneity import heterogeneity
 from hcnet.progress import SILENT, Progress
 from hcnet.runtime import best_precision, environment, make_fabric, peak_memory_mb
@@ -19,12 +23,7 @@ from hcnet.volumes.components import components
 from hcnet.volumes.dicom.sources import DicomPhase
 from hcnet.volumes.nifti import write_nifti, write_nifti_shares
 
-SUMMARY = "summary.json"
-MANIFEST = "manifest.json"
-NOTICE = "Research software, not a medical device; not for diagnosis or treatment."
 TINY_BREAST_ML = 50.0
-DICOM_FILES = ("tumour.dcm", "heterogeneity.dcm", "probability.dcm")
-"""Written beside the NIfTI files where the input is DICOM."""
 
 
 def segment_to_folder(
@@ -33,6 +32,8 @@ def segment_to_folder(
     folder: Path,
     *,
     threshold: float | None = None,
+    fast: bool = False,
+    memory_gb: float | None = None,
     progress: Progress = SILENT,
 ) -> dict[str, Any]:
     """Segment an exam and write all results into an empty folder.
@@ -51,7 +52,16 @@ def segment_to_folder(
     started, now = time.monotonic(), datetime.datetime.now(datetime.UTC)
     precision = best_precision()
     fabric = make_fabric(precision)
-    result = segment(case, bundle, fabric, threshold=threshold, progress=progress)
+    inference = chosen_inference(bundle.info.inference, threshold, fast=fast, memory_gb=memory_gb)
+    result = segment(
+        case,
+        bundle,
+        fabric,
+        threshold=threshold,
+        fast=fast,
+        memory_gb=memory_gb,
+        progress=progress,
+    )
     for name, volume in (
         ("pre", result.image),
         ("tumour", result.tumour),
@@ -63,7 +73,7 @@ def segment_to_folder(
     write_nifti_shares(
         result.class_probabilities, result.image.grid, folder / "class_probabilities.nii.gz"
     )
-    chosen = bundle.info.inference.threshold if threshold is None else threshold
+    chosen = inference.threshold
     summary = summarise(case.name, result, bundle, chosen)
     digest = bundle.digest()
     objects: list[dict[str, Any]] = []
@@ -86,7 +96,7 @@ def segment_to_folder(
             },
             "settings": {
                 "prepare": bundle.info.prepare.model_dump(mode="json"),
-                "inference": bundle.info.inference.model_dump(mode="json"),
+                "inference": inference.model_dump(mode="json"),
                 "threshold": chosen,
                 "precision": precision,
             },

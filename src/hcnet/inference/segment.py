@@ -14,12 +14,14 @@ from torch import Tensor, nn
 
 from hcnet.cohorts.case import Case
 from hcnet.inference.bundle import Bundle
+from hcnet.inference.decide import tumour_mask as tumour_mask
+from hcnet.inference.window_size import OVERLAP, largest_window
 from hcnet.inference.windows import map_model, predict, tumour_model
+from hcnet.nets.folding import fold_norms
 from hcnet.prepare.prepare import PreparedImage, prepare_image
 from hcnet.progress import SILENT, Progress
 from hcnet.settings import InferenceSettings, Patch
-from hcnet.volumes.components import remove_small
-from hcnet.volumes.volume import Grid, Volume
+from hcnet.volumes.volume import Volume
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +52,8 @@ def segment(
     fabric: Fabric,
     *,
     threshold: float | None = None,
+    fast: bool = False,
+    memory_gb: float | None = None,
     progress: Progress = SILENT,
 ) -> Segmentation:
     """Segment the tumour of one exam.
@@ -59,14 +63,18 @@ def segment(
         bundle: the trained networks.
         fabric: device and precision.
         threshold: tumour probability from which a voxel is tumour; None takes the bundle's.
+        fast: windows as large as memory allows, at best the whole breast in one pass, instead of
+            the training's patches. Results differ a little (docs/speed.md).
+        memory_gb: for activations, with `fast`; None is half of what is free.
         progress: listener.
 
     Raises:
         InputError, GeometryError: the image or breast mask cannot be used.
         BundleError: the bundle's weights cannot be used.
     """
-    hipm, kis = bundle.networks()
+    hipm, kis = (fold_norms(network) for network in bundle.networks())
     info = bundle.info
+    inference = chosen_inference(info.inference, threshold, fast=fast, memory_gb=memory_gb)
     image = case.pre.load()
     breast = case.breast.load() if case.breast is not None else None
     prepared = prepare_image(
@@ -78,25 +86,51 @@ def segment(
     )
     tensor = torch.from_numpy(np.ascontiguousarray(prepared.image))[None]
 
-    steps = iter(progress.track(("map", "tumour", "native grid"), f"segmenting {case.name}", 3))
-    next(steps)
-    maps = predict_maps(hipm, tensor, info.hipm.patch, info.inference, fabric)
-    next(steps)
-    tumour = predict_tumour(kis, tensor, maps, info.maps, info.kis.patch, info.inference, fabric)
-    next(steps)
-    inference = info.inference
-    if threshold is not None:
-        inference = inference.model_copy(update={"threshold": threshold})
-    result = on_native_grid(image, prepared, tumour, maps, inference)
-    next(steps, None)
-    return result
+    maps = predict_maps(
+        hipm, tensor, info.hipm.patch, inference, fabric, progress, f"map of {case.name}"
+    )
+    tumour = predict_tumour(
+        kis,
+        tensor,
+        maps,
+        info.maps,
+        info.kis.patch,
+        inference,
+        fabric,
+        progress,
+        f"tumour of {case.name}",
+    )
+    return on_native_grid(image, prepared, tumour, maps, inference)
+
+
+def chosen_inference(
+    inference: InferenceSettings,
+    threshold: float | None,
+    *,
+    fast: bool = False,
+    memory_gb: float | None = None,
+) -> InferenceSettings:
+    """A bundle's settings with what was asked for in their place."""
+    changes: dict[str, Any] = {} if threshold is None else {"threshold": threshold}
+    if fast:
+        changes |= {"windows": "largest", "memory_gb": memory_gb}
+    return inference.model_copy(update=changes)
 
 
 def predict_maps(
-    hipm: nn.Module, image: Tensor, patch: Patch, inference: InferenceSettings, fabric: Fabric
+    hipm: nn.Module,
+    image: Tensor,
+    patch: Patch,
+    inference: InferenceSettings,
+    fabric: Fabric,
+    progress: Progress = SILENT,
+    name: str = "windows",
 ) -> Tensor:
     """Class probabilities (K+1, X, Y, Z) of a prepared image (1, X, Y, Z); class 0 is outside."""
-    return predict(map_model(fabric.to_device(hipm)), image, patch, inference.overlap, fabric)
+    window, overlap = _window(hipm, [image.shape[0]], image, patch, inference, fabric)
+    return predict(
+        map_model(fabric.to_device(hipm)), image, window, overlap, fabric, progress, name
+    )
 
 
 def predict_tumour(
@@ -107,6 +141,8 @@ def predict_tumour(
     patch: Patch,
     inference: InferenceSettings,
     fabric: Fabric,
+    progress: Progress = SILENT,
+    name: str = "windows",
 ) -> Tensor:
     """Tumour probability (X, Y, Z) of a prepared image (1, X, Y, Z).
 
@@ -115,13 +151,35 @@ def predict_tumour(
         image: normalised pre-contrast image.
         maps: class probabilities (K+1, X, Y, Z).
         form: "soft" gives the network the probabilities, "hard" the labels they imply.
-        patch: window size.
-        inference: overlap.
+        patch: window size of training.
+        inference: overlap, size of windows.
         fabric: device and precision.
+        progress: listener; hears of every window.
+        name: what it is told of.
     """
-    inputs = image if maps is None else torch.cat([image, as_map_input(maps, form)])
+    guide = [] if maps is None else [as_map_input(maps, form)]
+    channels = [part.shape[0] for part in (image, *guide)]
+    window, overlap = _window(kis, channels, image, patch, inference, fabric)
+    inputs = torch.cat([image, *guide]) if guide else image
     model = tumour_model(fabric.to_device(kis))
-    return predict(model, inputs, patch, inference.overlap, fabric)[0]
+    return predict(model, inputs, window, overlap, fabric, progress, name)[0]
+
+
+def _window(
+    network: nn.Module,
+    channels: list[int],
+    image: Tensor,
+    patch: Patch,
+    inference: InferenceSettings,
+    fabric: Fabric,
+) -> tuple[Patch, float]:
+    """Size of the windows of an image (C, X, Y, Z) and what they share with their neighbours."""
+    if inference.windows == "patch":
+        return patch, inference.overlap
+    volume = (image.shape[1], image.shape[2], image.shape[3])
+    budget = None if inference.memory_gb is None else int(inference.memory_gb * 2**30)
+    window = largest_window(network, channels, volume, patch, budget, fabric.device)
+    return window, inference.overlap if window == patch else min(OVERLAP, inference.overlap)
 
 
 def as_map_input(maps: Tensor, form: str) -> Tensor:
@@ -159,11 +217,3 @@ def on_native_grid(
         heterogeneity=image.with_data(labels),
         class_probabilities=classes,
     )
-
-
-def tumour_mask(
-    probability: NDArray[Any], breast: NDArray[Any], grid: Grid, inference: InferenceSettings
-) -> NDArray[np.uint8]:
-    """Decide the tumour mask from probabilities: threshold, breast only, small foci left out."""
-    found = (probability >= inference.threshold) & (np.asarray(breast) > 0)
-    return remove_small(found, grid, inference.smallest_component_ml).astype(np.uint8)

@@ -1,11 +1,14 @@
 """Whole volumes from overlapping windows."""
 
 from collections.abc import Callable
+from math import ceil, prod
 
 import torch
 from lightning_fabric import Fabric
 from monai.inferers import sliding_window_inference
 from torch import Tensor, nn
+
+from hcnet.progress import SILENT, Progress
 
 Patch = tuple[int, int, int]
 
@@ -17,6 +20,8 @@ def predict(
     patch: Patch,
     overlap: float,
     fabric: Fabric,
+    progress: Progress = SILENT,
+    name: str = "windows",
 ) -> Tensor:
     """Predict a volume window by window, blended by a Gaussian.
 
@@ -27,24 +32,43 @@ def predict(
         patch: window size in voxels, that of training.
         overlap: share of a window that it shares with the next.
         fabric: device and precision.
+        progress: listener; hears of every window.
+        name: what it is told of.
 
     Returns:
         (K, X, Y, Z) float32 on the CPU.
     """
     volume = inputs[None].contiguous(memory_format=torch.channels_last_3d)
+    count = window_count(inputs.shape[1:], patch, overlap)
+    ticks = iter(progress.track(range(count), name, count))
+
+    def probabilities_of(window: Tensor) -> Tensor:
+        next(ticks)
+        return model(window).float()
+
     with fabric.autocast():
         probabilities = sliding_window_inference(
             volume,
             roi_size=patch,
             sw_batch_size=1,
-            predictor=lambda window: model(window).float(),
+            predictor=probabilities_of,
             overlap=overlap,
             mode="gaussian",
             padding_mode="replicate",
             sw_device=fabric.device,
             device="cpu",
         )
+    next(ticks, None)  # ends the listener's turn
     return probabilities[0]
+
+
+def window_count(shape: tuple[int, ...], patch: Patch, overlap: float) -> int:
+    """Number of windows that a volume (X, Y, Z) takes."""
+    steps = [max(int(side * (1 - overlap)), 1) for side in patch]
+    return prod(
+        1 + ceil(max(length - side, 0) / (step if length > side else side))
+        for length, side, step in zip(shape, patch, steps, strict=True)
+    )
 
 
 def map_model(hipm: nn.Module) -> Callable[[Tensor], Tensor]:
