@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-all lint clean
+.PHONY: demo test test-all lint docs viewer bench clean
 
 # PHANTOM_0020 is one of the five exams that the training holds out.
 demo: $(VENV)/installed
@@ -27,6 +27,22 @@ lint: $(VENV)/installed
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
+# Speed and memory beside what a user would otherwise run; ROWS, and anything else that
+# bench/speed/run.py takes, in BENCH. About an hour and a half on two slow cores.
+bench: $(VENV)/installed
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[bench]'
+	$(BIN)/python bench/speed/run.py $(BENCH)
+
+# The site, in site/; a broken link ends the build. The variable silences a notice of the theme.
+docs: $(VENV)/installed
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --clean
+
+# The page of `hcnet serve`, bundled into the package; needs node 20 and npm.
+VIEWER := src/hcnet/server/static/viewer.js
+viewer: $(VIEWER)
+$(VIEWER): $(wildcard web/src/*) web/build.mjs web/tsconfig.json web/package-lock.json
+	cd web && npm ci --no-audit --no-fund --loglevel=error && npm run --silent check && npm run --silent build
+
 # The stamp is newer than what it was made from, so a changed pin installs anew.
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -42,4 +58,4 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) .venv-nnunet demo build
+	rm -rf $(VENV) .venv-nnunet demo build site web/node_modules src/hcnet/server/static

@@ -1,15 +1,31 @@
 """Fixtures that more than one room uses."""
 
+import os
+import sys
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+# Workers of pytest-xdist set these; tables must be as wide in them as anywhere.
+for _name in ("COLUMNS", "LINES"):
+    os.environ.pop(_name, None)
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 # The same examples in every run: a suite that fails by chance tells nothing of a change.
 settings.register_profile("same", derandomize=True, deadline=None)
 settings.load_profile("same")
+
+
+@pytest.fixture(autouse=True)
+def no_voice_stays():
+    """A command that was told to be quiet leaves the next test's as loud as ever."""
+    yield
+    if "hcnet.cli.console" in sys.modules:
+        from hcnet.cli.console import Voice, speak
+
+        speak(Voice.PLAIN, {})
 
 
 @pytest.fixture(scope="session")

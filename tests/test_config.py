@@ -65,9 +65,49 @@ def test_wrong_settings_are_named(override, message):
         load_config("paper", None, [override])
 
 
+@pytest.mark.parametrize(
+    ("override", "sentence"),
+    [
+        ("kis.rl=1", "--set kis.rl=1: there is no setting kis.rl; did you mean kis.lr?"),
+        ("epochs=1", "did you mean kinetics.epochs or hipm.epochs or kis.epochs?"),
+        ("kinetic.k=4", "there is no setting kinetic; did you mean kinetics?"),
+        ("kis.lambd=4", "did you mean kis.lambda?"),
+        ("hipm.network.name=uxnett", "there is no network uxnett; .* did you mean uxnet?"),
+        ("networks.vnett.depth=3", "there is no network vnett; .* did you mean vnet?"),
+        ("qqqq=1", "there is no setting qqqq."),
+        ("kinetics.k=0", "--set kinetics.k=0: setting kinetics.k: "),
+    ],
+)
+def test_an_unknown_name_comes_with_the_nearest(override, sentence):
+    with pytest.raises(ConfigError, match=sentence.replace("?", r"\?")):
+        load_config("paper", None, ["seed=1", override])
+
+
+def test_an_unknown_name_in_a_file_names_the_file(tmp_path):
+    file = tmp_path / "mine.toml"
+    file.write_text("[kis]\nepoch = 3\n")
+    with pytest.raises(
+        ConfigError, match=r"mine\.toml: there is no setting kis\.epoch; did you mean"
+    ):
+        load_config("paper", file)
+
+
+def test_the_config_json_of_a_run_replaces_the_preset(tmp_path):
+    config = load_config("small", None, ["hipm.network.name=resunet", "seed=3"])
+    file = tmp_path / "config.json"
+    file.write_text(config.model_dump_json(by_alias=True))
+    assert load_config("demo", file) == config
+    assert load_config("demo", file, ["seed=4"]) == config.model_copy(update={"seed": 4})
+    file.write_text("[]")
+    with pytest.raises(ConfigError, match=r"config\.json: is no config\.json of a run"):
+        load_config("demo", file)
+
+
 def test_unknown_preset_and_broken_file(tmp_path):
     with pytest.raises(ConfigError, match=r"there are: ablation, .*, demo, ispy1-small"):
         load_config("big")
+    with pytest.raises(ConfigError, match=r"did you mean small\?"):
+        load_config("smal")
     file = tmp_path / "broken.toml"
     file.write_text("seed = ")
     with pytest.raises(ConfigError, match=r"broken\.toml"):

@@ -1,15 +1,17 @@
 """Config: every setting of a training run, read from a preset, a TOML file and overrides."""
 
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
-from hcnet.errors import ConfigError
+from hcnet.errors import ConfigError, InputError, did_you_mean
+from hcnet.files import read_json
 from hcnet.kinetics.settings import KineticsConfig
+from hcnet.nets.registry import check_network
 from hcnet.prepare.settings import PrepareConfig
 from hcnet.settings import (
     AugmentSettings,
@@ -30,7 +32,7 @@ class Config(Settings):
     precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = Field(
         "32-true", description="auto: bf16 where the hardware computes in it"
     )
-    loader_workers: int = Field(1, ge=0, description="processes that cut patches; 0: in line")
+    loader_workers: int = Field(1, ge=0, description="threads that cut patches ahead; 0: in line")
     prepare: PrepareConfig = PrepareConfig()
     kinetics: KineticsConfig = KineticsConfig()
     hipm: HipmSettings = HipmSettings()
@@ -57,39 +59,80 @@ def load_config(
 
     Args:
         preset: a name of `preset_names`.
-        file: a TOML file; it may say `extends = "<preset>"` and then replaces `preset`.
+        file: a TOML file; it may say `extends = "<preset>"` and then replaces `preset`. Or the
+            `config.json` of a run, which says everything and so replaces `preset`, too.
         overrides: "section.name=value" with the value in TOML, e.g. `kinetics.k=6`.
 
     Raises:
         ConfigError: an unknown preset, section or name, or a value that does not fit.
     """
     values = _preset(preset)
-    if file is not None:
+    if file is not None and file.suffix == ".json":
+        values = _parse_json(file)
+    elif file is not None:
         own = _parse(file)
         base = own.pop("extends", None)
         values = _merged(_preset(str(base)) if base else values, own)
     for override in overrides:
         values = _merged(values, _parse_override(override))
-    return config_from(values, source=str(file) if file else f"preset {preset}")
+    return config_from(values, str(file) if file else f"preset {preset}", overrides)
 
 
-def config_from(values: Mapping[str, Any], source: str) -> Config:
+def config_from(values: Mapping[str, Any], source: str, overrides: Sequence[str] = ()) -> Config:
     """Check plain values, e.g. those of a run's `config.json`.
 
+    Args:
+        values: settings by name, tables in tables.
+        source: where they are from, for the sentence about a wrong one.
+        overrides: those that are in `values` already; a wrong one of them is named instead.
+
     Raises:
-        ConfigError: as `load_config`.
+        ConfigError: as `load_config`; an unknown name comes with the nearest one.
     """
     try:
-        return Config.model_validate(values)
+        config = Config.model_validate(values)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
+        for override in overrides:
+            if f"{override.partition('=')[0].strip()}.".startswith(f"{where}."):
+                source = f"--set {override}"
+        if first["type"] == "extra_forbidden":
+            raise ConfigError(
+                f"{source}: there is no setting {where}{_nearest_setting(where)}"
+            ) from None
         raise ConfigError(f"{source}: setting {where}: {first['msg']}.") from None
+    for name in (config.hipm.network.name, config.kis.network.name, *config.networks):
+        check_network(name)
+    return config
+
+
+def setting_names(settings: type[BaseModel] = Config, prefix: str = "") -> Iterator[str]:
+    """All settings as `--set` writes them, such as `kis.lr`."""
+    for name, field in settings.model_fields.items():
+        own = prefix + (field.alias or name)
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from setting_names(field.annotation, own + ".")
+        else:
+            yield own
+
+
+def _nearest_setting(name: str) -> str:
+    """The end of a sentence about an unknown setting; one in another section is found as well."""
+    last = name.rpartition(".")[2]
+    elsewhere = [known for known in setting_names() if known.rpartition(".")[2] == last]
+    if elsewhere:
+        return f"; did you mean {' or '.join(elsewhere)}?"
+    sections = {known.rpartition(".")[0] for known in setting_names()} - {""}
+    return did_you_mean(name, [*sections, *setting_names()])
 
 
 def _preset(name: str) -> dict[str, Any]:
     if name not in preset_names():
-        raise ConfigError(f"there is no preset {name}; there are: {', '.join(preset_names())}.")
+        known = preset_names()
+        raise ConfigError(
+            f"there is no preset {name}; there are: {', '.join(known)}{did_you_mean(name, known)}"
+        )
     text = (resources.files("hcnet") / "presets" / f"{name}.toml").read_text(encoding="utf-8")
     values = tomllib.loads(text)
     base = values.pop("extends", None)
@@ -101,6 +144,16 @@ def _parse(file: Path) -> dict[str, Any]:
         return tomllib.loads(file.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(f"{file}: cannot be read as TOML ({error}).") from error
+
+
+def _parse_json(file: Path) -> dict[str, Any]:
+    try:
+        values = read_json(file)
+    except InputError as error:
+        raise ConfigError(str(error)) from error
+    if not isinstance(values, dict):
+        raise ConfigError(f"{file}: is no config.json of a run.")
+    return values
 
 
 def _parse_override(text: str) -> dict[str, Any]:

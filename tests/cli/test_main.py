@@ -1,12 +1,12 @@
 """The command line as a user meets it: results, exit codes, one sentence for what is wrong."""
 
+import json
 import shutil
-import subprocess
-import sys
 import zipfile
 
 import numpy as np
 import pytest
+import typer
 
 from hcnet.cli.main import VERBS
 from hcnet.volumes.nifti import write_nifti
@@ -17,12 +17,14 @@ def first_phase(cohort):
     return cohort.cases[0].phases[0].path
 
 
-def test_help_names_every_verb():
-    command = [sys.executable, "-m", "hcnet", "--help"]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
+def test_help_names_every_verb(hcnet):
+    result = hcnet("--help")
     assert result.returncode == 0
-    for verb in VERBS:
-        assert verb.__name__.strip("_").replace("_", "-") in result.stdout
+    for panel, verbs in VERBS.items():
+        assert f"{panel}:" in result.stdout
+        for verb in verbs:
+            name = verb.info.name if isinstance(verb, typer.Typer) else verb.__name__.strip("_")
+            assert f"  {name.replace('_', '-')} " in result.stdout
 
 
 def test_segment_and_report(hcnet, tiny_cohort, tiny_run, tmp_path):
@@ -49,11 +51,13 @@ def test_report_of_a_run(hcnet, tiny_run, tmp_path):
 
 
 def test_train_dry_run_prints_settings(hcnet, tiny_cohort, tmp_path):
-    result = hcnet(
-        "train", tiny_cohort.root, "-o", tmp_path / "run", "--dry-run", "--set", "seed=7"
-    )
+    words = ("train", tiny_cohort.root, "-o", tmp_path / "run", "--dry-run", "--set", "seed=7")
+    result = hcnet(*words)
     assert result.returncode == 0
-    assert '"seed": 7' in result.stderr + result.stdout
+    assert "settings: preset small, seed=7\n  seed=7 " in result.stderr
+    assert result.stdout == ""
+    told = json.loads(hcnet(*words, "--json").stdout)
+    assert (told["cases"], told["settings"]["seed"]) == (len(tiny_cohort), 7)
     assert not (tmp_path / "run").exists()
 
 

@@ -3,16 +3,17 @@
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from hcnet.cli.options import PrePhase, SeriesNumbers
+from hcnet.cli.options import Json, PrePhase, Remake, SeriesNumbers
 from hcnet.errors import ConfigError, InputError
 
 if TYPE_CHECKING:
     from hcnet.cohorts.case import Case
     from hcnet.prepare.breast_models.finders import Finder
+    from hcnet.prepare.breast_models.write import Outcome
 
 LOG = "nnunet-failed.log"
 
@@ -21,8 +22,9 @@ def breast_mask(
     inputs: Annotated[
         list[Path],
         typer.Argument(
+            metavar="EXAM|COHORT",
             help="A cohort, or one exam: NIfTI, a DICOM folder or a zip of DICOM. Of an exam only "
-            "the pre-contrast phase is read."
+            "the pre-contrast phase is read.",
         ),
     ],
     out: Annotated[
@@ -30,7 +32,8 @@ def breast_mask(
         typer.Option(
             "--out",
             "-o",
-            help="Folder of the masks, case.nii.gz each (COHORT/breast makes them the cohort's "
+            metavar="OUT",
+            help="Folder for the masks, case.nii.gz each (COHORT/breast makes them the cohort's "
             "own), or for one exam a NIfTI file.",
         ),
     ],
@@ -41,18 +44,23 @@ def breast_mask(
     model: Annotated[
         Path | None,
         typer.Option(
+            metavar="FOLDER",
             help="Folder of the trained nnU-Net v2 model (dataset.json, plans.json, fold_...). "
-            "Its checkpoints are code that runs: only use model folders that you trust."
+            "Its checkpoints are code that runs: only use model folders that you trust.",
         ),
     ] = None,
     label: Annotated[
         list[str] | None,
-        typer.Option(help="nnunet: label(s) of the model that are breast, where none says so."),
+        typer.Option(
+            metavar="NAME",
+            help="A label of the nnunet model that is breast, where none says so; may be repeated.",
+        ),
     ] = None,
     nnunet: Annotated[
         Path | None,
         typer.Option(
-            help="Folder of nnU-Net's programs; default: $HCNET_NNUNET_BIN, else on PATH."
+            metavar="FOLDER",
+            help="Folder of nnU-Net's programs; else $HCNET_NNUNET_BIN, else those on PATH.",
         ),
     ] = None,
     device: Annotated[
@@ -60,11 +68,16 @@ def breast_mask(
         typer.Option(help="For nnU-Net; auto: cuda where torch sees a GPU here, else cpu."),
     ] = "auto",
     mirroring: Annotated[
-        bool, typer.Option(help="Let mirror images vote, as nnU-Net does; slow on a CPU.")
+        bool,
+        typer.Option(
+            "--mirroring/--no-mirroring",
+            help="Let mirror images vote, as nnU-Net does; slow on a CPU.",
+        ),
     ] = True,
     series: SeriesNumbers = None,
     pre: PrePhase = None,
-    force: Annotated[bool, typer.Option(help="Make masks again that are there already.")] = False,
+    force: Remake = False,
+    as_json: Json = False,
 ) -> None:
     """Write breast masks (NIfTI, 0 and 1) on the exams' own grids.
 
@@ -72,8 +85,13 @@ def breast_mask(
     `hcnet evaluate OUT COHORT/breast` scores them. --with breastdivider joins the left and the
     right breast of BreastDivider's public model. Model folders of nnU-Net hold pickled code: only
     use model folders that you trust.
+
+    Examples:
+        hcnet breast-mask exam.zip -o breast.nii.gz
+        hcnet breast-mask cohort -o cohort/breast
+        hcnet breast-mask cohort -o masks --with breastdivider --model model
     """
-    from hcnet.cli.console import ConsoleProgress, console
+    from hcnet.cli.console import ConsoleProgress, answer, show, tell_case
     from hcnet.prepare.breast_models.write import write_breast_masks
 
     cases, alone = _cases(inputs, series or None, pre)
@@ -82,25 +100,35 @@ def breast_mask(
     targets = [(case, _target(out, case, alone)) for case in cases]
     outcomes = write_breast_masks(targets, finder, force=force, progress=ConsoleProgress())
 
-    def say(text: str) -> None:
-        console.print(text, highlight=False, markup=False, soft_wrap=True)
-
     if alone:
         (outcome,) = outcomes
         if outcome.error is not None:
             raise type(outcome.error)(_with_place(cases[0], outcome.error))
         if outcome.volume_ml is None:
             raise InputError(f"{targets[0][1]}: is there already; --force makes it again.")
-        say(f"breast: {outcome.volume_ml:.0f} ml, {targets[0][1]}")
-        return
-    for case, outcome in zip(cases, outcomes, strict=True):
-        if outcome.error is not None:
-            say(f"{outcome.name}: failed, {_with_place(case, outcome.error)}")
     counts = Counter(outcome.status for outcome in outcomes)
     told = ", ".join(f"{count} {status}" for status, count in counts.items())
-    say(f"{told}: {out}")
+    for case, outcome in zip(cases, outcomes, strict=True):
+        if outcome.error is not None:
+            tell_case(outcome.name, "failed", _with_place(case, outcome.error))
     if not counts["written"] and not counts["already there"]:
         raise InputError(f"{inputs[0]}: no breast mask could be made; {told}.")
+    if as_json:
+        answer({"cases": [_as_json(*pair) for pair in zip(outcomes, targets, strict=True)]})
+    elif alone:
+        show(f"breast: {outcomes[0].volume_ml:.0f} ml, {targets[0][1]}")
+    else:
+        show(f"{told}: {out}")
+
+
+def _as_json(outcome: "Outcome", target: tuple["Case", Path]) -> dict[str, Any]:
+    return {
+        "name": outcome.name,
+        "status": outcome.status,
+        "volume_ml": outcome.volume_ml,
+        "path": None if outcome.error is not None else str(target[1]),
+        "why": "" if outcome.error is None else str(outcome.error),
+    }
 
 
 def _cases(

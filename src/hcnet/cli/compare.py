@@ -8,78 +8,108 @@ from typing import Annotated, Literal
 
 import typer
 
-from hcnet.cli.options import ConfigFile, Overrides, Preset, Source
+from hcnet.cli.options import (
+    ConfigFile,
+    Json,
+    MaskedCohort,
+    Overrides,
+    Preset,
+    ResumedFolder,
+    Segmentation,
+)
 
 
 def compare(
-    cohort: Annotated[
-        Path, typer.Argument(help="Cohort in the MAMA-MIA layout, with a mask for each case.")
-    ],
-    out: Annotated[
-        Path, typer.Option("--out", "-o", help="Folder of the results; the same folder resumes.")
-    ],
+    cohort: MaskedCohort,
+    out: ResumedFolder,
     task: Annotated[
         Literal["tumour", "map"],
         typer.Option(help="tumour: segment it (Table 1); map: predict the map (Fig. 3)."),
     ] = "tumour",
     networks: Annotated[
         str | None,
-        typer.Option(help="Networks, e.g. resunet,kisnet; default: those of the paper."),
+        typer.Option(
+            metavar="NAME,...", help="Networks, such as resunet,kisnet; else those of the paper."
+        ),
     ] = None,
     inputs: Annotated[
         str | None,
         typer.Option(
-            help="What they see: pre, post, post+sub, pre+post, all-phases; every pair that can "
-            "be. Default: the pairs of the paper's Table 1."
+            metavar="NAME,...",
+            help="What each shall see: pre, post, post+sub, pre+post, all-phases; else the pairs "
+            "of the paper's Table 1.",
         ),
     ] = None,
     extra: Annotated[
         Path | None,
         typer.Option(
-            help="Cohort of contrast-enhanced exams, read without their masks, for stages 1 and 2 "
-            "of the method."
+            metavar="COHORT",
+            help="Contrast-enhanced exams, read without their masks, for stages 1 and 2 of the "
+            "method.",
         ),
     ] = None,
     folds: Annotated[
-        int, typer.Option(min=1, help="Hold out every patient once, in so many folds; 1: a share.")
+        int,
+        typer.Option(
+            metavar="N", min=1, help="Hold out every patient once, in so many folds; 1: a share."
+        ),
     ] = 1,
     split: Annotated[
         Path | None,
-        typer.Option(help="JSON with lists train and test, or MAMA-MIA's CSV of the split."),
+        typer.Option(
+            metavar="FILE", help="JSON with lists train and test, or MAMA-MIA's CSV of the split."
+        ),
     ] = None,
-    seeds: Annotated[int, typer.Option(min=1, help="How many times everything is trained.")] = 1,
+    seeds: Annotated[
+        int, typer.Option(metavar="N", min=1, help="How many times everything is trained.")
+    ] = 1,
+    segmentation: Segmentation = None,
     preset: Preset = "compare",
     config: ConfigFile = None,
     set_: Overrides = None,
-    segmentation: Source = None,
     workers: Annotated[
-        int, typer.Option(min=1, help="Processes on this machine; each takes a GPU in turn.")
+        int,
+        typer.Option(
+            metavar="N", min=1, help="Processes on this machine; each takes a GPU in turn."
+        ),
     ] = 1,
     dry_run: Annotated[
-        bool, typer.Option(help="Prepare the cases, print the estimate, train nothing.")
+        bool,
+        typer.Option("--dry-run", help="Prepare the cases, tell what it would take, and stop."),
     ] = False,
+    as_json: Json = False,
 ) -> None:
     """Train networks on the same cases, patches and number of updates, each by its own recipe.
 
     The same command with the same --out may run on several machines that share the folder: each
     takes trainings that no other is at. Writes OUT/table1.md, .csv, .tex, figure.png, panels and
-    more (--task map: fig3.*).
+    more (--task map: fig3.*). All settings are in OUT/config.json.
+
+    Examples:
+        hcnet compare cohort -o table1 --dry-run
+        hcnet compare cohort -o table1 --folds 5 --workers 2
+        hcnet compare cohort -o mine --networks resunet,kisnet --inputs pre
+        hcnet compare cohort -o fig3 --task map
     """
-    from hcnet.cli.console import ConsoleProgress, console
+    from hcnet.cli.console import ConsoleProgress, answer, say, show
+    from hcnet.cli.settings import read_settings
     from hcnet.cohorts.cohort import read_cohort
-    from hcnet.config import load_config
+    from hcnet.files import read_json
+    from hcnet.nets.registry import check_network
     from hcnet.studies.compare.entries import Entry, choose_entries, choose_map_networks
     from hcnet.studies.compare.plan import make_plan
-    from hcnet.studies.compare.results import write_results
+    from hcnet.studies.compare.results import RESULTS, write_results
     from hcnet.studies.compare.run import open_comparison, train_all
 
     names, kinds = _listed(networks), _listed(inputs)
+    for name in names or ():
+        check_network(name)
     entries: tuple[Entry, ...]
     if task == "map":
         entries = tuple(Entry(name, "pre") for name in choose_map_networks(names))
     else:
         entries = choose_entries(names, kinds)
-    settings = load_config(preset, config, set_ or [])
+    settings = read_settings(preset, config, set_, out / "config.json")
     plan = make_plan(
         task,
         entries,
@@ -93,10 +123,15 @@ def compare(
     progress = ConsoleProgress()
     _share_threads(workers)
     comparison = open_comparison(plan, settings, out, progress)
-    for line in comparison.lines():
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
     if dry_run:
+        lines = comparison.lines()
+        if as_json:
+            answer({"plan": lines, "settings": settings.model_dump(mode="json", by_alias=True)})
+        else:
+            show(*lines)
         return
+    for line in comparison.lines():
+        say(line)
     others = [_another(number) for number in range(1, workers)]
     try:
         records = train_all(comparison, progress)
@@ -107,8 +142,11 @@ def compare(
     finally:
         for each in others:
             each.wait()
-    for line in write_results(comparison, records, progress):
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
+    lines = write_results(comparison, records, progress)
+    if as_json:
+        answer(read_json(out / RESULTS))
+    else:
+        show(*lines)
 
 
 def _listed(text: str | None) -> list[str] | None:

@@ -5,13 +5,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
+from hcnet.cli.options import Json
 from hcnet.errors import InputError
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+
     from hcnet.evaluation.evaluate import EvaluationTable
 
 _MOST_NAMED = 10
@@ -20,25 +20,41 @@ _MOST_NAMED = 10
 def evaluate(
     predictions: Annotated[
         Path,
-        typer.Argument(help="Predicted mask, or a folder of CASE.nii.gz or CASE/tumour.nii.gz."),
+        typer.Argument(
+            metavar="PREDICTED",
+            help="Predicted mask, or a folder of CASE.nii.gz or CASE/tumour.nii.gz.",
+        ),
     ],
     references: Annotated[
-        Path, typer.Argument(help="Reference mask, or a folder of them, matched by case name.")
+        Path,
+        typer.Argument(
+            metavar="REFERENCE",
+            help="Reference mask, or a folder of them, matched by case name.",
+        ),
     ],
-    output: Annotated[
-        Path, typer.Option("--output", "-o", help="Folder for metrics.csv and metrics.json.")
+    out: Annotated[
+        Path,
+        typer.Option("--out", "-o", metavar="OUT", help="Folder for metrics.csv and metrics.json."),
     ],
     allow_missing: Annotated[
         bool,
-        typer.Option("--allow-missing", help="Score the cases that both sides have."),
+        typer.Option("--allow-missing", help="Leave out cases that only one side has."),
     ] = False,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the bootstrap intervals.")] = 0,
+    seed: Annotated[
+        int, typer.Option(metavar="N", min=0, help="Seed of the bootstrap intervals.")
+    ] = 0,
+    as_json: Json = False,
 ) -> None:
-    """Score predicted tumour masks: DSC, PPV, SEN, ASD and HD95 in mm, with intervals."""
-    # scipy and nibabel are slow to import and only this command needs them.
-    from hcnet.cli.console import ConsoleProgress, console
+    """Score predicted tumour masks: DSC, PPV, SEN, ASD and HD95 (mm), with intervals.
+
+    Examples:
+        hcnet evaluate out/tumour.nii.gz expert.nii.gz -o scores
+        hcnet evaluate results cohort/segmentations/expert -o scores --allow-missing
+    """
+    from hcnet.cli.console import ConsoleProgress, answer, say, show, warn
     from hcnet.evaluation.evaluate import evaluate_masks
     from hcnet.evaluation.pairing import pair_masks
+    from hcnet.evaluation.tables import as_json as table_as_json
     from hcnet.evaluation.tables import write_csv, write_evaluation_json
 
     pairing = pair_masks(predictions, references)
@@ -53,20 +69,24 @@ def evaluate(
     if missing and not allow_missing:
         raise InputError(f"{missing}; complete them, or pass --allow-missing to leave them out.")
     if missing:
-        console.print(
-            f"left out: {missing}", style="yellow", markup=False, highlight=False, soft_wrap=True
-        )
+        warn(f"left out: {missing}")
     if not pairing.pairs:
         raise InputError(f"{predictions} and {references} have no case in common.")
     table = evaluate_masks(pairing.pairs, seed=seed, progress=ConsoleProgress())
-    write_csv(table, output / "metrics.csv")
-    write_evaluation_json(table, output / "metrics.json")
-    print_evaluation(table, Console())
-    console.print(f"results: {output}", markup=False, highlight=False, soft_wrap=True)
+    write_csv(table, out / "metrics.csv")
+    write_evaluation_json(table, out / "metrics.json")
+    if as_json:
+        answer(table_as_json(table))
+    else:
+        show(*evaluation_as_tables(table))
+    say(f"results: {out}")
 
 
-def print_evaluation(table: "EvaluationTable", console: Console) -> None:
-    """Show cases and summary as tables."""
+def evaluation_as_tables(table: "EvaluationTable") -> list["RenderableType"]:
+    """Cases, summary and detection rate, to read."""
+    from rich.markup import escape
+    from rich.table import Table
+
     from hcnet.evaluation.tables import (
         COLUMNS,
         HEADINGS,
@@ -93,9 +113,7 @@ def print_evaluation(table: "EvaluationTable", console: Console) -> None:
             str(estimate.n),
             str(estimate.undefined),
         )
-    console.print(cases)
-    console.print(summary)
-    console.print(detection_text(table.detection) + ".", markup=False)
+    return [cases, summary, detection_text(table.detection) + "."]
 
 
 def _names(paths: Sequence[Path]) -> str:

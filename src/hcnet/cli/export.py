@@ -1,65 +1,80 @@
 """`hcnet export`: a cohort in the layout of another tool, one sub-command a tool."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from hcnet.cli.options import CohortFolder, Json, Segmentation
+from hcnet.cli.verb import LOOK, Verbs, add_verb
 from hcnet.errors import ConfigError, InputError
 
 if TYPE_CHECKING:
     from hcnet.cohorts.cohort import Cohort
 
 export = typer.Typer(
+    name="export",
+    cls=Verbs,
     help="Write a cohort in the layout of another tool; nothing of the cohort is changed.",
-    no_args_is_help=True,
+    **LOOK,
 )
 
 
-@export.command()
 def nnunet(
-    cohort: Annotated[Path, typer.Argument(help="Cohort in the MAMA-MIA layout.")],
+    cohort: CohortFolder,
     dst: Annotated[
-        Path, typer.Argument(help="Folder of raw datasets ($nnUNet_raw); the same command resumes.")
+        Path,
+        typer.Argument(
+            metavar="RAW", help="Folder of raw datasets ($nnUNet_raw); the same command resumes."
+        ),
     ],
-    id_: Annotated[int, typer.Option("--id", help="Number of the dataset, 1 to 999.")],
-    name: Annotated[str, typer.Option(help="Name of the dataset, such as Breast.")],
+    id_: Annotated[int, typer.Option("--id", metavar="N", help="Number of the dataset, 1 to 999.")],
+    name: Annotated[str, typer.Option(metavar="NAME", help="Name of the dataset, such as Breast.")],
     target: Annotated[
         Literal["breast", "tumour"], typer.Option(help="Whose masks are the labels.")
     ],
     phases: Annotated[
         str,
-        typer.Option(help="Channels: pre, all (as many in every case), or the first so many."),
+        typer.Option(
+            metavar="pre|all|N", help="Channels: pre, all (as many in every case), or the first N."
+        ),
     ] = "pre",
     split: Annotated[
         Path | None,
         typer.Option(
+            metavar="FILE",
             help="JSON with lists train and test, or MAMA-MIA's CSV of the split; the test cases "
-            "go to imagesTs and labelsTs."
+            "go to imagesTs and labelsTs.",
         ),
     ] = None,
     folds: Annotated[
         int | None,
         typer.Option(
-            min=2, help="Also write splits_final.json: those of `hcnet compare --folds` and seed."
+            metavar="N",
+            min=2,
+            help="Also write splits_final.json: those of `hcnet compare --folds` and seed.",
         ),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the folds.")] = 0,
-    segmentation: Annotated[
-        str | None, typer.Option(help="Which folder of segmentations/ the tumour masks come from.")
-    ] = None,
+    seed: Annotated[int, typer.Option(metavar="N", min=0, help="Seed of the folds.")] = 0,
+    segmentation: Segmentation = None,
     pseudo_labels: Annotated[
         bool,
         typer.Option("--pseudo-labels", help="Let nnU-Net learn from pseudo-labels, too."),
     ] = False,
+    as_json: Json = False,
 ) -> None:
     """Write a cohort as a raw dataset of nnU-Net v2.
 
     Volumes are written in the canonical orientation (R, A, S), since nnU-Net does not look at
     directions. Cases without the mask, and those that cannot be read, are listed and left out.
     splits_final.json goes to nnUNet_preprocessed/DATASET/ before training.
+
+    Examples:
+        hcnet export nnunet cohort raw --id 101 --name Breast --target breast
+        hcnet export nnunet cohort raw --id 2 --name Mass --target tumour --folds 5
     """
-    from hcnet.cli.console import ConsoleProgress, console
+    from hcnet.cli.console import ConsoleProgress, answer, show, tell_case
     from hcnet.cohorts.cohort import read_cohort
     from hcnet.cohorts.export.nnunet import SPLITS, Request, export_nnunet
 
@@ -78,20 +93,32 @@ def nnunet(
         progress=ConsoleProgress(),
     )
 
-    def say(text: str) -> None:
-        console.print(text, highlight=False, markup=False, soft_wrap=True)
-
     for row in result.rows:
         if row.why:
-            say(f"{row.name}: {row.status}, {row.why}")
-    say(
+            tell_case(row.name, row.status, row.why)
+    if as_json:
+        answer(
+            {
+                "dataset": str(result.folder),
+                "training": result.training,
+                "held_out": result.held_out,
+                "channels": result.channels,
+                "folds": str(result.folder / SPLITS) if folds else None,
+                "cases": [asdict(row) for row in result.rows],
+            }
+        )
+        return
+    show(
         f"{result.count('written')} written, {result.count('already there')} already there, "
         f"{result.count('left')} left, {result.count('failed')} failed: {result.training} to learn "
-        f"from, {result.held_out} held out, {result.channels} channel(s)"
+        f"from, {result.held_out} held out, {result.channels} channel(s)",
+        f"dataset: {result.folder}",
     )
-    say(f"dataset: {result.folder}")
     if folds:
-        say(f"folds: {result.folder / SPLITS}")
+        show(f"folds: {result.folder / SPLITS}")
+
+
+add_verb(export, nnunet)
 
 
 def _phase_count(phases: str) -> int | None:

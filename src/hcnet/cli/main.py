@@ -3,8 +3,11 @@
 Adding a verb is one file beside this one and one line in `VERBS`.
 """
 
-import logging
 import sys
+import textwrap
+import traceback
+from collections.abc import Callable, Mapping
+from typing import Annotated
 
 import typer
 
@@ -24,53 +27,96 @@ from hcnet.cli.pacs import pacs
 from hcnet.cli.phantom import phantom
 from hcnet.cli.report import report
 from hcnet.cli.segment import segment
+from hcnet.cli.serve import serve
 from hcnet.cli.train import train
-from hcnet.errors import HcnetError
+from hcnet.cli.verb import LOOK, Verbs, add_verb
+from hcnet.errors import EXIT_CODES, INTERRUPTED, HcnetError, InputError
 
-VERBS = (
-    inspect,
-    import_,
-    segment,
-    cluster,
-    enhancement,
-    train,
-    evaluate,
-    report,
-    box_to_mask,
-    breast_mask,
-    phantom,
-    networks,
-    compare,
-    ablate,
-    choose_k,
-)
-INTERRUPTED = 130
+VERBS: Mapping[str, tuple[Callable[..., None] | typer.Typer, ...]] = {
+    "Exams": (inspect, segment, serve, cluster, enhancement, breast_mask, report),
+    "Cohorts": (import_, export, pacs, box_to_mask, phantom),
+    "Training and scores": (train, evaluate, networks),
+    "Studies": (compare, ablate, choose_k),
+}
+"""By the heading of the help; a `typer.Typer` has verbs of its own."""
 
-app = typer.Typer(
-    help="Tumour segmentation with heterogeneity clustering in non-contrast breast MRI. "
-    "Research software, not a medical device.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
+_EPILOGUE = "\n".join(
+    [
+        "`hcnet VERB --help` shows a verb's options and examples.",
+        "",
+        "Exit codes:",
+        *(
+            textwrap.fill(meaning, 78, initial_indent=f"  {code:<3}  ", subsequent_indent=" " * 7)
+            for code, meaning in EXIT_CODES.items()
+        ),
+    ]
 )
-for verb in VERBS:
-    app.command(verb.__name__.strip("_").replace("_", "-"))(verb)  # `import` is a keyword
-app.add_typer(export, name="export")
-app.add_typer(pacs)
+
+app = typer.Typer(cls=Verbs, epilog=_EPILOGUE, pretty_exceptions_enable=False, **LOOK)
+for _panel, _verbs in VERBS.items():
+    for _verb in _verbs:
+        if isinstance(_verb, typer.Typer):
+            app.add_typer(_verb, rich_help_panel=_panel)
+        else:
+            add_verb(app, _verb, _panel)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"hcnet {version('hcnet')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _hcnet(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Tumour segmentation with heterogeneity clustering in non-contrast breast MRI.
+
+    Research software, not a medical device.
+    """
 
 
 def main() -> None:
     """Run the command line; a user's error is one sentence and an exit code by its kind."""
-    handler = logging.StreamHandler()
-    handler.setLevel(logging.WARNING)  # libraries may lower the level of their own loggers
-    handler.setFormatter(logging.Formatter("hcnet: %(levelname)s: %(message)s"))
-    logging.basicConfig(handlers=[handler])
-    logging.addLevelName(logging.WARNING, "warning")
     try:
-        app()
+        code = app(prog_name="hcnet", standalone_mode=False)
+    except typer.TyperException as error:
+        _end(_usage(error), getattr(error, "exit_code", 2))
     except HcnetError as error:
-        sys.stderr.write(f"hcnet: error: {error}\n")
-        sys.exit(error.exit_code)
+        _end(str(error), error.exit_code)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        _end(f"{error.filename}: {error.strerror}.", InputError.exit_code)
     except KeyboardInterrupt:
+        code = INTERRUPTED
+    if code == INTERRUPTED:
         sys.stderr.write("hcnet: interrupted\n")
-        sys.exit(INTERRUPTED)
+    sys.exit(code)
+
+
+def _end(sentence: str, code: int) -> None:
+    if "hcnet.cli.console" in sys.modules:
+        from hcnet.cli.console import is_verbose
+
+        if is_verbose():
+            traceback.print_exc()
+    sys.stderr.write(f"hcnet: error: {sentence}\n")
+    sys.exit(code)
+
+
+def _usage(error: typer.TyperException) -> str:
+    """What is wrong with the command, and where to read on."""
+    said = error.format_message()
+    possible = getattr(error, "possibilities", None)
+    if possible:
+        said = f"{error.message}; did you mean {' or '.join(sorted(possible))}?"
+    context = getattr(error, "ctx", None)
+    help_ = "" if context is None else f" See {context.command_path} --help."
+    return f"{said if said.endswith(('.', '?')) else said + '.'}{help_}"

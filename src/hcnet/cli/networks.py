@@ -1,19 +1,18 @@
 """`hcnet networks`: the networks that can be trained, their size, cost and training."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from fractions import Fraction
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
+from hcnet.cli.options import Json, network_completions
 from hcnet.errors import ConfigError
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from hcnet.nets.recipe import Recipe
 
 IN_CHANNELS: Mapping[str | None, int] = {None: 2, "phases": 6, "maps": 12}
@@ -32,33 +31,41 @@ _CAPTION = (
     "halve after that share of the updates of a leg."
 )
 _OPTIMISERS = {"adam": "Adam", "amsgrad": "AMSGrad", "adamw": "AdamW"}
-_WIDTH_WITHOUT_TERMINAL = 160
 
 
 def networks(
     names: Annotated[
-        list[str] | None, typer.Argument(help="Networks to show; all if none is named.")
+        list[str] | None,
+        typer.Argument(
+            metavar="NETWORK...",
+            help="Networks to show; all if none is named.",
+            autocompletion=network_completions,
+        ),
     ] = None,
     *,
     patch: Annotated[
-        str, typer.Option("--patch", help="Voxels of the patch to count operations for.")
+        str,
+        typer.Option(
+            "--patch", metavar="X,Y,Z", help="Voxels of the patch to count operations for."
+        ),
     ] = "96,96,96",
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print JSON for machines instead of a table.")
-    ] = False,
+    as_json: Json = False,
 ) -> None:
-    """List the networks: parameters, operations, input, training recipe and reference."""
+    """List the networks: parameters, operations, input, training recipe and reference.
+
+    Examples:
+        hcnet networks
+        hcnet networks kisnet resunet --patch 48,128,128
+    """
+    from hcnet.cli.console import answer, show
     from hcnet.nets.registry import NETWORKS
 
     shape = parse_patch(patch)
     facts = [describe_network(name, shape) for name in names or NETWORKS]
     if as_json:
-        typer.echo(json.dumps({"patch": shape, "networks": facts}, indent=2, allow_nan=False))
-        return
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=_WIDTH_WITHOUT_TERMINAL)
-    console.print(_table(facts, " x ".join(map(str, shape))))
+        answer({"patch": shape, "networks": facts})
+    else:
+        show(_table(facts, " x ".join(map(str, shape))))
 
 
 def parse_patch(patch: str) -> tuple[int, int, int]:
@@ -120,7 +127,10 @@ def recipe_in_words(recipe: "Recipe") -> str:
     return words
 
 
-def _table(facts: Sequence[dict[str, Any]], patch: str) -> Table:
+def _table(facts: Sequence[dict[str, Any]], patch: str) -> "Table":
+    from rich.table import Table
+    from rich.text import Text
+
     table = Table(
         title="Networks",
         title_justify="left",

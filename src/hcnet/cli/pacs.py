@@ -1,62 +1,73 @@
 """`hcnet pacs`: exams from a PACS, and results back to it."""
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from hcnet.cli.options import Json
+from hcnet.cli.verb import LOOK, Verbs, add_verb
+
 _LIMIT = 200
-_WIDTH_WITHOUT_TERMINAL = 160
 
 pacs = typer.Typer(
     name="pacs",
+    cls=Verbs,
     help="Exams from a PACS, and results back to it. SERVER is http(s)://HOST:PORT/dicom-web for "
     "DICOMweb or dicom://AET@HOST:PORT for DIMSE. Nothing is made anonymous.",
-    no_args_is_help=True,
+    **LOOK,
 )
 
 Server = Annotated[
-    str, typer.Argument(help="http(s)://HOST:PORT/dicom-web, or dicom://AET@HOST:PORT.")
+    str,
+    typer.Argument(
+        metavar="SERVER", help="http(s)://HOST:PORT/dicom-web, or dicom://AET@HOST:PORT."
+    ),
 ]
-StudyUid = Annotated[str | None, typer.Option("--study", help="Study Instance UID.")]
+StudyUid = Annotated[str | None, typer.Option("--study", metavar="UID", help="Study Instance UID.")]
 Date = Annotated[
-    str | None, typer.Option(help="Study date, YYYYMMDD or a range YYYYMMDD-YYYYMMDD.")
+    str | None,
+    typer.Option(metavar="DATE", help="Study date, YYYYMMDD or a range YYYYMMDD-YYYYMMDD."),
 ]
 OwnTitle = Annotated[
-    str, typer.Option("--aet", help="Our own AE title; DIMSE servers know us by it.")
+    str,
+    typer.Option("--aet", metavar="AET", help="Our own AE title; DIMSE servers know us by it."),
 ]
 
 
-@pacs.command()
 def find(
     server: Server,
     *,
     study: StudyUid = None,
     patient: Annotated[
-        str | None, typer.Option(help="PatientID; * and ? stand for other characters.")
+        str | None,
+        typer.Option(metavar="ID", help="PatientID; * and ? stand for other characters."),
     ] = None,
     date: Date = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
     aet: OwnTitle = "HCNET",
+    as_json: Json = False,
 ) -> None:
-    """List the studies that a server has of a patient or a day."""
-    from rich.console import Console
+    """List the studies that a server has of a patient or a day.
+
+    Examples:
+        hcnet pacs find https://pacs.example/dicom-web --patient 1234
+        hcnet pacs find dicom://ORTHANC@localhost:4242 --date 20240101-20240131
+    """
     from rich.table import Table
     from rich.text import Text
 
-    from hcnet.cli.console import ConsoleProgress
+    from hcnet.cli.console import answer, show, warn
     from hcnet.pacs.server import open_server
     from hcnet.pacs.study import Query, shown
 
     query = Query(study, patient, date)
     studies = open_server(server, aet).studies(query, _LIMIT + 1)
     if len(studies) > _LIMIT:
-        ConsoleProgress().message(f"Only the first {_LIMIT} studies are shown; ask for less.")
+        warn(f"only the first {_LIMIT} studies are shown; ask for less.")
     studies = sorted(studies[:_LIMIT], key=lambda study: (study.date, study.patient))
     if as_json:
-        typer.echo(json.dumps([asdict(study) for study in studies], indent=2))
+        answer([asdict(study) for study in studies])
         return
     table = Table("date", "patient", "name", "description", "modalities", "images", "study")
     for found in studies:
@@ -67,34 +78,41 @@ def find(
         )  # fmt: skip
         # Text, not str: names come from the server and must not be read as markup.
         table.add_row(*(Text(cell, overflow="fold") for cell in cells))
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=_WIDTH_WITHOUT_TERMINAL)
-    console.print(table if studies else f"No study matches {query}.", markup=False)
+    show(table if studies else f"No study matches {query}.")
 
 
-@pacs.command()
 def pull(
     server: Server,
-    folder: Annotated[Path, typer.Argument(metavar="DST", help="Folder for the exam.")],
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder for the exam.")],
     *,
     study: StudyUid = None,
-    patient: Annotated[str | None, typer.Option(help="PatientID, the whole of it.")] = None,
+    patient: Annotated[
+        str | None, typer.Option(metavar="ID", help="PatientID, the whole of it.")
+    ] = None,
     date: Date = None,
     modality: Annotated[
         list[str] | None,
-        typer.Option(help="Only series of this modality, such as MR; may be repeated."),
+        typer.Option(
+            metavar="NAME", help="Only series of this modality, such as MR; may be repeated."
+        ),
     ] = None,
     aet: OwnTitle = "HCNET",
-    force: Annotated[bool, typer.Option(help="Write into DST though it holds something.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Write into FOLDER though it holds something.")
+    ] = False,
+    as_json: Json = False,
 ) -> None:
     """Retrieve one study: one file an instance, for `hcnet inspect` and `hcnet segment`.
 
-    DST appears when the study is complete; after an error or an interruption give the same command
-    again. Credentials come from HCNET_PACS_USER and HCNET_PACS_PASSWORD, from HCNET_PACS_TOKEN, or
-    from netrc.
+    FOLDER appears when the study is complete; after an error or an interruption give the same
+    command again. Credentials come from HCNET_PACS_USER and HCNET_PACS_PASSWORD, from
+    HCNET_PACS_TOKEN, or from netrc.
+
+    Examples:
+        hcnet pacs pull https://pacs.example/dicom-web exam --study 1.2.840.99.1
+        hcnet pacs pull dicom://ORTHANC@localhost:4242 exam --patient 1234
     """
-    from hcnet.cli.console import ConsoleProgress
+    from hcnet.cli.console import ConsoleProgress, answer, say
     from hcnet.errors import ConfigError
     from hcnet.pacs.pull import pull as pull_study
     from hcnet.pacs.server import open_server
@@ -102,47 +120,67 @@ def pull(
 
     if study is None and patient is None:
         raise ConfigError("which study? Give --study or --patient; hcnet pacs find lists them.")
-    progress = ConsoleProgress()
     pulled = pull_study(
         open_server(server, aet),
         Query(study, patient, date),
         folder,
         modalities=[name.upper() for name in modality or ()],
         force=force,
-        progress=progress,
+        progress=ConsoleProgress(),
     )
-    progress.message(f"{pulled.instances} instances, {pulled.size / 1e6:.1f} MB, in {folder}")
+    if as_json:
+        answer({"folder": str(folder), "instances": pulled.instances, "bytes": pulled.size})
+    else:
+        say(f"{pulled.instances} instances, {pulled.size / 1e6:.1f} MB, in {folder}")
 
 
-@pacs.command()
 def push(
     server: Server,
     paths: Annotated[
-        list[Path], typer.Argument(metavar="PATH...", help="DICOM files, folders or zips.")
+        list[Path], typer.Argument(metavar="DICOM...", help="DICOM files, folders or zips.")
     ],
     *,
     aet: OwnTitle = "HCNET",
+    as_json: Json = False,
 ) -> None:
     """Send DICOM files as they are, such as the segmentation and maps of `hcnet segment`.
 
     Files that are not DICOM are left out. Every refused instance is named, and any makes the
     command fail. Credentials as for pull.
+
+    Examples:
+        hcnet pacs push https://pacs.example/dicom-web out/tumour.dcm
+        hcnet pacs push dicom://ORTHANC@localhost:4242 out
     """
-    from hcnet.cli.console import ConsoleProgress
+    from hcnet.cli.console import ConsoleProgress, answer, say, warn
     from hcnet.errors import ServerError
     from hcnet.pacs.push import push as push_files
     from hcnet.pacs.server import open_server
 
-    progress = ConsoleProgress()
-    outcomes = push_files(open_server(server, aet), paths, progress=progress)
+    outcomes = push_files(open_server(server, aet), paths, progress=ConsoleProgress())
     for outcome in outcomes:
         if outcome.why:
             what = "stored, but" if outcome.stored else "not stored,"
-            progress.message(f"{outcome.item.file.location}: {what} {outcome.why}")
+            warn(f"{outcome.item.file.location}: {what} {outcome.why}")
     refused = sum(not outcome.stored for outcome in outcomes)
-    progress.message(f"{len(outcomes) - refused} of {len(outcomes)} instances stored at {server}")
+    if as_json:
+        answer(
+            {
+                "server": server,
+                "instances": [
+                    {"file": each.item.file.location, "stored": each.stored, "why": each.why}
+                    for each in outcomes
+                ],
+            }
+        )
+    else:
+        say(f"{len(outcomes) - refused} of {len(outcomes)} instances stored at {server}")
     if refused:
         raise ServerError(
             f"{server}: {refused} of {len(outcomes)} instances were not stored; the reasons are "
             "above."
         )
+
+
+for _verb in (find, pull, push):
+    add_verb(pacs, _verb)

@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from hcnet.cli.options import Json, Processes
+
 
 class Like(StrEnum):
     """Collections whose exams the phantom resembles."""
@@ -24,16 +26,21 @@ class Size(StrEnum):
 def phantom(
     dst: Annotated[
         Path,
-        typer.Argument(help="Folder of the cohort: new, empty, or to be resumed or extended."),
+        typer.Argument(
+            metavar="COHORT",
+            help="Folder for the cohort: new, empty, or to be resumed or extended.",
+        ),
     ],
-    n: Annotated[int, typer.Option("--n", min=1, help="Number of cases.")] = 24,
+    n: Annotated[int, typer.Option("--n", metavar="N", min=1, help="How many cases.")] = 24,
     like: Annotated[
         Like,
         typer.Option(
             help="ispy1: sagittal, one breast, reader's masks; duke: axial, both breasts, boxes."
         ),
     ] = Like.ispy1,
-    seed: Annotated[int, typer.Option(min=0, help="Seed; the same gives the same cases.")] = 0,
+    seed: Annotated[
+        int, typer.Option(metavar="N", min=0, help="Seed; the same gives the same cases.")
+    ] = 0,
     size: Annotated[
         Size,
         typer.Option(help="small: voxels of about 3 mm; full: the collection's own grids."),
@@ -42,30 +49,44 @@ def phantom(
         bool, typer.Option("--null", help="Masses that cannot be seen before contrast.")
     ] = False,
     scan: Annotated[
-        int, typer.Option(min=0, help="Scan the same patients again: 1, 2, ... have new noise.")
+        int,
+        typer.Option(
+            metavar="N", min=0, help="Scan the same patients again: 1, 2, ... have new noise."
+        ),
     ] = 0,
-    processes: Annotated[int, typer.Option(min=1, help="Cases made at once.")] = 1,
     describe: Annotated[
         bool,
         typer.Option(
             "--describe",
-            help="Make nothing: measure the cohort in DST and set it beside the literature.",
+            help="Make nothing: measure the cohort and set it beside the literature.",
         ),
     ] = False,
+    processes: Processes = 1,
+    as_json: Json = False,
 ) -> None:
-    """Make a synthetic cohort of breast DCE-MRI exams, with the truth under DST/truth.
+    """Make a synthetic cohort of breast DCE-MRI exams, with the truth in COHORT/truth.
 
     Anatomy, tumours and decoys, contrast kinetics, spoiled gradient echo, motion, blur, Rician
-    noise. DST has the layout of a real cohort, so `hcnet train DST` works. --describe writes
-    DST/description/.
+    noise. It has the layout of a real cohort, so `hcnet train COHORT` works. --describe writes
+    COHORT/description.
+
+    Examples:
+        hcnet phantom cohort
+        hcnet phantom cohort --n 100 --size full --processes 8
+        hcnet phantom again --scan 1
+        hcnet phantom cohort --describe
     """
-    from hcnet.cli.console import ConsoleProgress, console
+    from hcnet.cli.console import ConsoleProgress, answer, show
 
     if describe:
         from hcnet.cohorts.phantom.describe import describe_cohort
+        from hcnet.files import read_json
 
-        for line in describe_cohort(dst, dst / "description", ConsoleProgress()):
-            console.print(line, highlight=False, soft_wrap=True)
+        lines = describe_cohort(dst, dst / "description", ConsoleProgress())
+        if as_json:
+            answer(read_json(dst / "description" / "description.json"))
+        else:
+            show(*lines)
         return
     from hcnet.cohorts.phantom import PhantomSettings, write_phantom_cohort
 
@@ -78,7 +99,8 @@ def phantom(
         progress=ConsoleProgress(),
     )
     kept = n - written
+    if as_json:
+        answer({"cohort": str(dst), "written": written, "already_there": kept})
+        return
     already = f", {kept} there already" if kept else ""
-    console.print(
-        f"cohort: {dst} ({written} cases written{already})", highlight=False, soft_wrap=True
-    )
+    show(f"cohort: {dst} ({written} cases written{already})")

@@ -5,30 +5,55 @@ from typing import Annotated
 
 import typer
 
-from hcnet.cli.options import Force, PrePhase, SeriesNumbers
+from hcnet.cli.options import BreastMask, Force, Json, PrePhase, ResultFolder, SeriesNumbers
 
 
 def segment(
     inputs: Annotated[
         list[Path],
         typer.Argument(
+            metavar="EXAM...",
             help="A NIfTI file, a DICOM folder or a zip of DICOM. Of a contrast-enhanced exam only "
-            "the pre-contrast phase is read."
+            "the pre-contrast phase is read.",
         ),
     ],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the results.")],
+    out: ResultFolder,
     bundle: Annotated[
-        Path, typer.Option("--bundle", "-b", help="Bundle folder or zip, as `hcnet train` writes.")
+        Path,
+        typer.Option(
+            "--bundle", "-b", metavar="BUNDLE", help="What `hcnet train` wrote: folder or zip."
+        ),
     ],
-    breast: Annotated[
-        Path | None, typer.Option(help="Breast mask (NIfTI, same grid); computed where not given.")
-    ] = None,
-    threshold: Annotated[
-        float | None, typer.Option(min=0.0, max=1.0, help="Tumour probability; default: bundle's.")
-    ] = None,
+    breast: BreastMask = None,
     series: SeriesNumbers = None,
     pre: PrePhase = None,
+    threshold: Annotated[
+        float | None,
+        typer.Option(
+            metavar="P",
+            min=0.0,
+            max=1.0,
+            help="Probability from which a voxel is tumour; else the bundle's own.",
+        ),
+    ] = None,
+    fast: Annotated[
+        bool,
+        typer.Option(
+            "--fast",
+            help="Windows as large as memory allows, at best the whole breast in one pass; the "
+            "result differs a little.",
+        ),
+    ] = False,
+    memory: Annotated[
+        float | None,
+        typer.Option(
+            metavar="GB",
+            min=0.1,
+            help="With --fast: for the networks' activations; else half of what is free.",
+        ),
+    ] = None,
     force: Force = False,
+    as_json: Json = False,
 ) -> None:
     """Segment the tumour in a pre-contrast breast MRI.
 
@@ -36,10 +61,17 @@ def segment(
     probabilities (NIfTI), a JSON of volumes, a manifest, a preview picture and an HTML report.
     From a DICOM exam also tumour.dcm and heterogeneity.dcm (DICOM SEG) and probability.dcm
     (parametric map), which refer to the exam's own images.
+
+    Examples:
+        hcnet segment exam.zip -o out -b run/bundle
+        hcnet segment t1.nii.gz -o out -b bundle.zip --breast breast.nii.gz
+        hcnet segment dicom/ -o out -b bundle.zip --series 5 --threshold 0.3
+        hcnet segment exam.zip -o out -b run/bundle --fast --memory 4
     """
     from rich.table import Table
+    from rich.text import Text
 
-    from hcnet.cli.console import ConsoleProgress, console
+    from hcnet.cli.console import ConsoleProgress, answer, show, warn
     from hcnet.cohorts.open import open_case
     from hcnet.files import folder_aside
     from hcnet.inference.bundle import open_bundle
@@ -50,19 +82,28 @@ def segment(
     opened = open_bundle(bundle)
     with folder_aside(out, force=force) as aside:
         summary = segment_to_folder(
-            case, opened, aside, threshold=threshold, progress=ConsoleProgress()
+            case,
+            opened,
+            aside,
+            threshold=threshold,
+            fast=fast,
+            memory_gb=memory,
+            progress=ConsoleProgress(),
         )
         write_report(aside)
         objects = [name for name in DICOM_FILES if (aside / name).is_file()]
     # With --force, objects of an earlier input would lie beside the results of this one.
     for name in set(DICOM_FILES).difference(objects):
         (out / name).unlink(missing_ok=True)
-    table = Table(title=case.name, show_header=False)
+    for warning in summary["warnings"]:
+        warn(warning)
+    if as_json:
+        answer({**summary, "out": str(out), "dicom": objects})
+        return
+    table = Table(title=Text(case.name), show_header=False)
     table.add_row("tumour", f"{summary['tumour_ml']:.2f} ml, {len(summary['components'])} foci")
     table.add_row("breast", f"{summary['breast_ml']:.0f} ml")
     if objects:
         table.add_row("DICOM", ", ".join(objects))
-    table.add_row("report", str(out / "report.html"))
-    console.print(table)
-    for warning in summary["warnings"]:
-        console.print(warning, style="yellow", highlight=False, markup=False)
+    table.add_row("report", Text(str(out / "report.html"), overflow="fold"))
+    show(table)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ValidationError
 
-from hcnet.errors import ConfigError
+from hcnet.errors import ConfigError, did_you_mean
 
 if TYPE_CHECKING:
     from torch import nn
@@ -69,23 +69,37 @@ def network_names() -> list[str]:
     return sorted(NETWORKS)
 
 
+def check_network(name: str) -> None:
+    """Refuse a name that no network has.
+
+    Raises:
+        ConfigError: it is unknown; the sentence tells the nearest name, if one is near.
+    """
+    if name not in NETWORKS:
+        raise ConfigError(
+            f"there is no network {name}; there are: {', '.join(network_names())}"
+            f"{did_you_mean(name, NETWORKS)}"
+        )
+
+
 def network_options(name: str, options: Mapping[str, Any]) -> BaseModel:
     """The options of a network, checked and with its defaults filled in.
 
     Raises:
         ConfigError: an unknown network or option, or a value that does not fit.
     """
-    if name not in NETWORKS:
-        raise ConfigError(f"there is no network {name}; there are: {', '.join(network_names())}.")
+    check_network(name)
     model: type[BaseModel] = import_module(NETWORKS[name].module).Options
     try:
         return model.model_validate(dict(options))
     except ValidationError as error:
         first = error.errors()[0]
         option = ".".join(str(part) for part in first["loc"])
-        valid = ", ".join(model.model_fields)
+        names = list(model.model_fields)
+        unknown = first["type"] == "extra_forbidden"
         raise ConfigError(
-            f"network {name}: option {option}: {first['msg']}; its options are: {valid}."
+            f"network {name}: option {option}: {first['msg']}; its options are: {', '.join(names)}"
+            f"{did_you_mean(option, names) if unknown else '.'}"
         ) from None
 
 
@@ -118,8 +132,7 @@ def network_recipe(name: str) -> "Recipe":
     """
     from hcnet.nets.recipe import Recipe
 
-    if name not in NETWORKS:
-        raise ConfigError(f"there is no network {name}; there are: {', '.join(network_names())}.")
+    check_network(name)
     recipe: Recipe = getattr(import_module(NETWORKS[name].module), "RECIPE", Recipe())
     return recipe
 

@@ -61,7 +61,7 @@ def cluster_to_folder(
         [source],
         config.kinetics,
         config.seed,
-        folder / "fit",
+        folder / "fit" if fitted is None else folder,
         lambda _, labels: maps.append(labels),
         fitted=fitted,
         progress=progress,
