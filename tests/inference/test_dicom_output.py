@@ -14,7 +14,8 @@ from dicom_factory import OBLIQUE, Geometry, write_phase
 from hcnet.cli.main import app
 from hcnet.cohorts.open import open_case
 from hcnet.inference.bundle import open_bundle
-from hcnet.inference.output import DICOM_FILES, segment_to_folder
+from hcnet.inference.names import DICOM_FILES
+from hcnet.inference.output import segment_to_folder
 from hcnet.kinetics.palette import class_colours
 from hcnet.report.write import write_report
 from hcnet.volumes.dicom.files import DicomFile

@@ -13,7 +13,7 @@ from pydicom.pixels.decoders.base import get_decoder
 from dicom_factory import write_interleaved
 from hcnet.cohorts.open import open_case
 from hcnet.errors import InputError
-from hcnet.inference.output import DICOM_FILES
+from hcnet.inference.names import DICOM_FILES
 from hcnet.volumes.dicom.files import DicomFile
 from hcnet.volumes.dicom.segmentation import read_segmentation
 

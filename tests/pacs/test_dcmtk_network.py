@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from dicom_factory import phase_array, write_phase
 from hcnet.cli.main import app
 from hcnet.errors import ServerError
-from hcnet.inference.output import DICOM_FILES
+from hcnet.inference.names import DICOM_FILES
 
 pytestmark = pytest.mark.slow
 

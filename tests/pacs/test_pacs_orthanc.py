@@ -18,7 +18,7 @@ from dicom_factory import phase_array, write_phase
 from hcnet.cli.main import app
 from hcnet.cohorts.open import open_case
 from hcnet.errors import ServerError
-from hcnet.inference.output import DICOM_FILES
+from hcnet.inference.names import DICOM_FILES
 from hcnet.volumes.dicom.files import DicomFile
 from hcnet.volumes.dicom.headers import scan
 from hcnet.volumes.dicom.pixels import read_objects

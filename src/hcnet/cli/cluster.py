@@ -60,7 +60,7 @@ def cluster(
     from hcnet.errors import ConfigError
     from hcnet.files import folder_aside, read_json
     from hcnet.inference.bundle import open_bundle
-    from hcnet.inference.output import SUMMARY
+    from hcnet.inference.names import SUMMARY
     from hcnet.training.cluster import cluster_to_folder
 
     if region is not None and dicom_seg is not None:

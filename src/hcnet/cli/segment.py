@@ -75,7 +75,8 @@ def segment(
     from hcnet.cohorts.open import open_case
     from hcnet.files import folder_aside
     from hcnet.inference.bundle import open_bundle
-    from hcnet.inference.output import DICOM_FILES, segment_to_folder
+    from hcnet.inference.names import DICOM_FILES
+    from hcnet.inference.output import segment_to_folder
     from hcnet.report.write import write_report
 
     case = open_case(inputs, series=series or None, pre=pre, breast=breast)

@@ -11,10 +11,7 @@ import numpy as np
 from hcnet.cohorts.case import Case
 from hcnet.files import write_json
 from hcnet.inference.bundle import Bundle
-from hcnet.inference.names import DICOM_FILES as DICOM_FILES
-from hcnet.inference.names import MANIFEST as MANIFEST
-from hcnet.inference.names import NOTICE as NOTICE
-from hcnet.inference.names import SUMMARY as SUMMARY
+from hcnet.inference.names import MANIFEST, NOTICE, SUMMARY
 from hcnet.inference.segment import Segmentation, chosen_inference, segment
 from hcnet.kinetics.heterogeneity import heterogeneity
 from hcnet.progress import SILENT, Progress

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from hcnet.cohorts.case import Case
 from hcnet.inference.bundle import Bundle
-from hcnet.inference.decide import tumour_mask as tumour_mask
+from hcnet.inference.decide import tumour_mask
 from hcnet.inference.window_size import OVERLAP, largest_window
 from hcnet.inference.windows import map_model, predict, tumour_model
 from hcnet.nets.folding import fold_norms

@@ -6,7 +6,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from hcnet.files import read_json, write_aside
-from hcnet.inference.output import MANIFEST, SUMMARY
+from hcnet.inference.names import MANIFEST, SUMMARY
 from hcnet.kinetics.palette import class_colours
 from hcnet.report.content import Picture, Score, SegmentationReport, Table, TissueClass
 from hcnet.report.figures import mip_figure, preview_figure

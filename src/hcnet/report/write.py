@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from hcnet.errors import InputError
-from hcnet.inference.output import SUMMARY
+from hcnet.inference.names import SUMMARY
 from hcnet.report.html import write_run_report, write_segmentation_report
 from hcnet.report.run_page import run_page
 from hcnet.report.segmentation_page import segmentation_page, write_preview

@@ -10,7 +10,7 @@ from hcnet.cohorts.case import Case
 from hcnet.config import Config
 from hcnet.errors import InputError
 from hcnet.files import write_aside, write_json
-from hcnet.inference.output import MANIFEST, NOTICE, SUMMARY
+from hcnet.inference.names import MANIFEST, NOTICE, SUMMARY
 from hcnet.kinetics.clustering import Clustering
 from hcnet.kinetics.figures import curves_figure, heterogeneity_figure, ratios_figure
 from hcnet.prepare.prepare import PreparedCase, prepare_case

@@ -16,7 +16,7 @@ from hcnet.evaluation.map_metrics import MapTable
 from hcnet.evaluation.statistics import PairedComparison
 from hcnet.evaluation.tables import as_json, interval_text, maps_as_json, write_csv
 from hcnet.files import write_json
-from hcnet.inference.segment import tumour_mask
+from hcnet.inference.decide import tumour_mask
 from hcnet.prepare.cache import CachedCase
 from hcnet.progress import SILENT, Progress
 from hcnet.training.folder import RunFolder
