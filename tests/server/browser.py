@@ -17,7 +17,7 @@ from hcnet.server.page import NEEDED, STATIC
 HCNET = Path(sys.executable).with_name("hcnet")
 CHROMIUM = shutil.which("chromium")
 WEBGL = ("--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader")
-PATIENCE_MS = 240_000
+PATIENCE_MS = 480_000
 
 needs_browser = [
     pytest.mark.slow,
