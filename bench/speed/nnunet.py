@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from segment import CODES, PATCH, SHAPE, SMALL, _make
+from segment import CODES, PATCH, SHAPE, uxnet_options, work_folder
 from timing import Row, clock, contender, processes, report
 
 GOAL = 3.0
@@ -27,10 +27,8 @@ def measure(options: Any) -> list[Row]:
     """
     if not PYTHON.is_file():
         sys.exit("bench: nnU-Net is not installed; run `make .venv-nnunet/installed` first.")
-    folder = options.work / f"segment-{options.networks}"
-    if not (folder / "bundle" / "bundle.json").is_file():
-        _make(folder, {} if options.networks == "published" else SMALL)
-    work = _gflop({} if options.networks == "published" else SMALL)
+    folder = work_folder(options)
+    work = _gflop(uxnet_options(options))
     here = Path(__file__).resolve()
     ours = str(here.with_name("segment.py"))
     runs = processes(
@@ -38,7 +36,7 @@ def measure(options: Any) -> list[Row]:
             "nnU-Net": [str(PYTHON), str(here), str(folder), str(work)],
             "patches": contender(ours, "ours", str(folder), "--name", "patches"),
             "largest windows": contender(
-                ours, "ours", str(folder), "--name", "largest-windows", "--fast"
+                ours, "ours", str(folder), "--name", "largest-windows", "--largest"
             ),
         },
         options.rounds,

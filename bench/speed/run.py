@@ -1,6 +1,6 @@
 """The table of speed and memory: `make bench`.
 
-    python bench/speed/run.py [ROW ...] [--rounds 5] [--exam ZIP] [--cohort FOLDER] [--json FILE]
+    python bench/speed/run.py [ROW ...] [--rounds 5] [--exam ZIP] [--json FILE]
 
 Every row is measured against what a user would otherwise run, in turn, on this machine, now.
 """
@@ -30,7 +30,6 @@ class Options:
     Attributes:
         rounds: counted runs of each contender.
         exam: a DICOM zip of a dynamic exam; rows that need one make their own where it is absent.
-        cohort: a cohort of real exams, for effects on accuracy; left out where it is absent.
         work: folder for files made on the way.
         edge: of the patches of training steps, in voxels.
         networks: `published` sizes, or `small` (a third of the UX-Net), for slow machines.
@@ -38,7 +37,6 @@ class Options:
 
     rounds: int
     exam: Path | None
-    cohort: Path | None
     work: Path
     edge: int
     networks: str
@@ -49,7 +47,6 @@ def main() -> int:
     parser.add_argument("rows", nargs="*", choices=[*ROWS, []], help="all where none is named")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--exam", type=Path)
-    parser.add_argument("--cohort", type=Path)
     parser.add_argument("--work", type=Path, default=Path("bench-work"))
     parser.add_argument("--edge", type=int, default=96)
     parser.add_argument("--networks", choices=("published", "small"), default="published")
@@ -65,7 +62,6 @@ def main() -> int:
     options = Options(
         arguments.rounds,
         arguments.exam,
-        arguments.cohort,
         arguments.work.resolve(),
         arguments.edge,
         arguments.networks,

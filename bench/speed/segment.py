@@ -7,6 +7,7 @@ nothing about time. Every execution is a process of its own.
 
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,14 +24,12 @@ FASTEST, EXACT = 6.0, 3.0
 
 def measure(options: Any) -> list[Row]:
     """Ours in the training's patches and in large windows, at any memory and at 1 GB."""
-    folder = options.work / f"segment-{options.networks}"
-    if not (folder / "bundle" / "bundle.json").is_file():
-        _make(folder, {} if options.networks == "published" else SMALL)
+    folder = work_folder(options)
     ways = {
         "MONAI": ["theirs"],
         "patches": ["ours"],
-        "largest windows": ["ours", "--fast"],
-        "largest windows, 1 GB": ["ours", "--fast", "--memory", "1"],
+        "largest windows": ["ours", "--largest"],
+        "largest windows, 1 GB": ["ours", "--largest", "--memory", "1"],
     }
     commands = {
         name: contender(__file__, way[0], str(folder), "--name", _slug(name), *way[1:])
@@ -50,6 +49,19 @@ def measure(options: Any) -> list[Row]:
         for name in ways
         if name != "MONAI"
     ]
+
+
+def work_folder(options: Any) -> Path:
+    """The folder with exam, breast mask and bundle; made where it is absent."""
+    folder = options.work / f"segment-{options.networks}"
+    if not (folder / "bundle" / "bundle.json").is_file():
+        _make(folder, uxnet_options(options))
+    return folder
+
+
+def uxnet_options(options: Any) -> dict[str, Any]:
+    """Size of HIPM's network."""
+    return {} if options.networks == "published" else SMALL
 
 
 def _make(folder: Path, uxnet: dict[str, Any]) -> None:
@@ -162,9 +174,13 @@ def _ours(folder: Path, arguments: argparse.Namespace) -> None:
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir()
     bundle = open_bundle(folder / "bundle")
+    if arguments.largest:
+        changes = {"windows": "largest", "memory_gb": arguments.memory}
+        inference = bundle.info.inference.model_copy(update=changes)
+        bundle = replace(bundle, info=bundle.info.model_copy(update={"inference": inference}))
     started = clock()
     case = open_case([folder / "exam.nii.gz"], breast=folder / "breast.nii.gz")
-    segment_to_folder(case, bundle, out, fast=arguments.fast, memory_gb=arguments.memory)
+    segment_to_folder(case, bundle, out)
     report(clock() - started)
 
 
@@ -190,7 +206,7 @@ if __name__ == "__main__":
     parser.add_argument("who", choices=("theirs", "ours"))
     parser.add_argument("folder", type=Path)
     parser.add_argument("--name", default="ours")
-    parser.add_argument("--fast", action="store_true")
+    parser.add_argument("--largest", action="store_true")
     parser.add_argument("--memory", type=float)
     chosen = parser.parse_args(sys.argv[1:])
     if chosen.who == "theirs":

@@ -87,7 +87,9 @@ class InferenceSettings(Settings):
 
     overlap: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.5
     windows: Literal["patch", "largest"] = Field(
-        "patch", description="the training's patches, or as large as the memory allows"
+        "patch",
+        description="the training's patches, or as large as the memory allows, which gives other "
+        "results (docs/speed.md); validation and `segment` both follow it",
     )
     memory_gb: float | None = Field(
         None, gt=0, description="for activations in large windows; none: half of what is free"

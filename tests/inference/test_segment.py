@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import nibabel as nib
 import numpy as np
@@ -120,32 +121,30 @@ def test_images_that_cannot_be_used_are_refused(tiny_cohort, bundle, fabric, tmp
         segment(open_case(tmp_path / "flat.nii.gz"), bundle, fabric)
 
 
-def test_fast_differs_little_and_says_so(tiny_cohort, bundle, tmp_path):
+def with_windows(bundle, **more):
+    inference = bundle.info.inference.model_copy(update={"windows": "largest", **more})
+    return replace(bundle, info=bundle.info.model_copy(update={"inference": inference}))
+
+
+def test_a_bundle_may_ask_for_large_windows_and_the_manifest_says_so(
+    tiny_cohort, bundle, fabric, tmp_path
+):
     case = tiny_cohort.cases[0]
-    folders = {fast: tmp_path / str(fast) for fast in (False, True)}
-    found = {}
-    for fast, folder in folders.items():
-        folder.mkdir()
-        segment_to_folder(case, bundle, folder, fast=fast)
-        found[fast] = read_nifti(folder / "tumour_probability.nii.gz")
-    assert found[True].grid.difference(found[False].grid) is None
+    segment_to_folder(case, with_windows(bundle), tmp_path)
+    found = read_nifti(tmp_path / "tumour_probability.nii.gz")
+    usual = segment(case, bundle, fabric)
+    assert found.grid.difference(usual.probability.grid) is None
     np.testing.assert_array_equal(
-        read_nifti(folders[True] / "heterogeneity.nii.gz").data > 0,
-        read_nifti(folders[False] / "breast.nii.gz").data > 0,
+        read_nifti(tmp_path / "heterogeneity.nii.gz").data > 0, usual.breast.data > 0
     )
-    apart = np.abs(found[True].data - found[False].data)
-    assert 0 < apart.mean() < 0.05  # one pass and windows meet different borders
-    written = {
-        fast: json.loads((folder / "manifest.json").read_text())["settings"]["inference"]
-        for fast, folder in folders.items()
-    }
-    assert written[True]["windows"] == "largest"
-    assert written[False]["windows"] == "patch"
+    assert np.abs(found.data - usual.probability.data).max() > 0  # other borders, other statistics
+    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    assert manifest["settings"]["inference"]["windows"] == "largest"
 
 
-def test_fast_without_memory_is_the_usual_way(tiny_cohort, bundle, fabric):
+def test_large_windows_without_memory_are_the_usual_ones(tiny_cohort, bundle, fabric):
     case = tiny_cohort.cases[0]
     usual = segment(case, bundle, fabric)
-    scarce = segment(case, bundle, fabric, fast=True, memory_gb=1e-9)
+    scarce = segment(case, with_windows(bundle, memory_gb=1e-9), fabric)
     np.testing.assert_array_equal(scarce.probability.data, usual.probability.data)
     np.testing.assert_array_equal(scarce.class_probabilities, usual.class_probabilities)

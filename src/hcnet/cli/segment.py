@@ -36,22 +36,6 @@ def segment(
             help="Probability from which a voxel is tumour; else the bundle's own.",
         ),
     ] = None,
-    fast: Annotated[
-        bool,
-        typer.Option(
-            "--fast",
-            help="Windows as large as memory allows, at best the whole breast in one pass; the "
-            "result differs a little.",
-        ),
-    ] = False,
-    memory: Annotated[
-        float | None,
-        typer.Option(
-            metavar="GB",
-            min=0.1,
-            help="With --fast: for the networks' activations; else half of what is free.",
-        ),
-    ] = None,
     force: Force = False,
     as_json: Json = False,
 ) -> None:
@@ -66,7 +50,6 @@ def segment(
         hcnet segment exam.zip -o out -b run/bundle
         hcnet segment t1.nii.gz -o out -b bundle.zip --breast breast.nii.gz
         hcnet segment dicom/ -o out -b bundle.zip --series 5 --threshold 0.3
-        hcnet segment exam.zip -o out -b run/bundle --fast --memory 4
     """
     from rich.table import Table
     from rich.text import Text
@@ -87,8 +70,6 @@ def segment(
             opened,
             aside,
             threshold=threshold,
-            fast=fast,
-            memory_gb=memory,
             progress=ConsoleProgress(),
         )
         write_report(aside)

@@ -29,8 +29,6 @@ def segment_to_folder(
     folder: Path,
     *,
     threshold: float | None = None,
-    fast: bool = False,
-    memory_gb: float | None = None,
     progress: Progress = SILENT,
 ) -> dict[str, Any]:
     """Segment an exam and write all results into an empty folder.
@@ -49,16 +47,8 @@ def segment_to_folder(
     started, now = time.monotonic(), datetime.datetime.now(datetime.UTC)
     precision = best_precision()
     fabric = make_fabric(precision)
-    inference = chosen_inference(bundle.info.inference, threshold, fast=fast, memory_gb=memory_gb)
-    result = segment(
-        case,
-        bundle,
-        fabric,
-        threshold=threshold,
-        fast=fast,
-        memory_gb=memory_gb,
-        progress=progress,
-    )
+    inference = chosen_inference(bundle.info.inference, threshold)
+    result = segment(case, bundle, fabric, threshold=threshold, progress=progress)
     for name, volume in (
         ("pre", result.image),
         ("tumour", result.tumour),

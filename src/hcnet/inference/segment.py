@@ -4,7 +4,6 @@ Only `case.pre` is ever loaded here; the post-contrast phases of a case may be a
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -52,8 +51,6 @@ def segment(
     fabric: Fabric,
     *,
     threshold: float | None = None,
-    fast: bool = False,
-    memory_gb: float | None = None,
     progress: Progress = SILENT,
 ) -> Segmentation:
     """Segment the tumour of one exam.
@@ -63,9 +60,6 @@ def segment(
         bundle: the trained networks.
         fabric: device and precision.
         threshold: tumour probability from which a voxel is tumour; None takes the bundle's.
-        fast: windows as large as memory allows, at best the whole breast in one pass, instead of
-            the training's patches. Results differ a little (docs/speed.md).
-        memory_gb: for activations, with `fast`; None is half of what is free.
         progress: listener.
 
     Raises:
@@ -74,7 +68,7 @@ def segment(
     """
     hipm, kis = (fold_norms(network) for network in bundle.networks())
     info = bundle.info
-    inference = chosen_inference(info.inference, threshold, fast=fast, memory_gb=memory_gb)
+    inference = chosen_inference(info.inference, threshold)
     image = case.pre.load()
     breast = case.breast.load() if case.breast is not None else None
     prepared = prepare_image(
@@ -103,18 +97,9 @@ def segment(
     return on_native_grid(image, prepared, tumour, maps, inference)
 
 
-def chosen_inference(
-    inference: InferenceSettings,
-    threshold: float | None,
-    *,
-    fast: bool = False,
-    memory_gb: float | None = None,
-) -> InferenceSettings:
-    """A bundle's settings with what was asked for in their place."""
-    changes: dict[str, Any] = {} if threshold is None else {"threshold": threshold}
-    if fast:
-        changes |= {"windows": "largest", "memory_gb": memory_gb}
-    return inference.model_copy(update=changes)
+def chosen_inference(inference: InferenceSettings, threshold: float | None) -> InferenceSettings:
+    """A bundle's settings, with the threshold asked for in the place of its own."""
+    return inference if threshold is None else inference.model_copy(update={"threshold": threshold})
 
 
 def predict_maps(
