@@ -165,3 +165,13 @@ def test_only_what_is_read_is_decompressed(tmp_path: Path) -> None:
     archive.write_bytes(content)
     ((_, first),) = [(file, stream.read(10)) for file, stream in open_streams(archive)]
     assert first == io.BytesIO(np.random.default_rng(0).bytes(1 << 18)).read(10)
+
+
+def test_a_zip_that_is_cut_off_is_named_as_one(tmp_path: Path, dicom_bytes: bytes) -> None:
+    whole = tmp_path / "exam.zip"
+    with zipfile.ZipFile(whole, "w") as archive:
+        archive.writestr("IM1", dicom_bytes)
+    cut = tmp_path / "cut.zip"
+    cut.write_bytes(whole.read_bytes()[:-40])
+    with pytest.raises(InputError, match=r"cut\.zip: is a zip that is cut off or damaged"):
+        list_files(cut)

@@ -29,6 +29,7 @@ _RATIO_MATTERS_ABOVE = 256 * 1024**2
 _BUFFER = 8 * 1024
 _MOST_THREADS = 8
 _ENCRYPTED = 0x1
+_ZIP_START = b"PK\x03\x04"
 _READ_ERRORS = (OSError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError)
 
 
@@ -80,11 +81,18 @@ def list_files(path: Path) -> list[DicomFile]:
     if not path.is_file():
         raise InputError(f"{path}: there is no such file or folder.")
     if not zipfile.is_zipfile(path):
+        if _begins_as_zip(path):
+            raise InputError(f"{path}: is a zip that is cut off or damaged; copy it again.")
         return [DicomFile(path)]
     with _open_zip(path) as archive:
         members = [info for info in archive.infolist() if not info.is_dir()]
     _check_members(path, members)
     return [DicomFile(path, info.filename) for info in sorted(members, key=lambda i: i.filename)]
+
+
+def _begins_as_zip(path: Path) -> bool:
+    with reading(DicomFile(path)), path.open("rb") as stream:
+        return stream.read(len(_ZIP_START)) == _ZIP_START
 
 
 def open_files(files: Sequence[DicomFile]) -> Iterator[tuple[DicomFile, BinaryIO]]:
