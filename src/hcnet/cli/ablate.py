@@ -34,6 +34,15 @@ def ablate(
             help="Arms, such as B0,P,N1; else all that the data allow. B0 is always in.",
         ),
     ] = None,
+    folds: Annotated[
+        int,
+        typer.Option(
+            metavar="N",
+            min=1,
+            help="Hold out every patient once, in so many folds, each with a threshold chosen on "
+            "the others; 1: a share.",
+        ),
+    ] = 1,
     seeds: Annotated[
         int, typer.Option(metavar="N", min=1, help="How many times everything is trained.")
     ] = 3,
@@ -54,13 +63,14 @@ def ablate(
 ) -> None:
     """Train the method, its parts, its rivals and controls on the same cases with the same budget.
 
-    One split by patient serves all arms; the seed varies all else. Writes OUT/table.md, table.csv,
-    figure.png, figure.svg, cases.csv and results.json, anew after each complete seed. All settings
-    are in OUT/config.json.
+    The same splits by patient serve all arms; the seed varies all else. Writes OUT/table.md,
+    table.csv, figure.png, figure.svg, cases.csv and results.json, anew after each complete seed.
+    All settings are in OUT/config.json.
 
     Examples:
         hcnet ablate cohort -o ablation --dry-run
         hcnet ablate cohort -o ablation --extra unmasked --arms B0,P,N1
+        hcnet ablate cohort -o crossed --folds 5 --arms B0,P,N1,N3
         hcnet ablate cohort -o ablation --only-seed 1
     """
     from hcnet.cli.console import ConsoleProgress, answer, say, show
@@ -77,10 +87,14 @@ def ablate(
     settings = read_settings(preset, config, set_, None if dry_run else out / "config.json")
     others = None if extra is None else read_cohort(extra)
     names = None if arms is None else [name.strip() for name in arms.split(",") if name.strip()]
-    split, plan = plan_ablation(read_cohort(cohort, segmentation), others, settings, seeds, names)
+    masked = read_cohort(cohort, segmentation)
+    splits, plan = plan_ablation(masked, others, settings, seeds, names, folds)
     lines = [
-        f"{len(split.train)} cases to learn from, {len(split.test)} held out, "
-        f"{len(split.extra)} extra",
+        *(
+            f"{len(split.train)} cases to learn from, {len(split.test)} held out, "
+            f"{len(split.extra)} extra"
+            for split in splits
+        ),
         *plan.lines(),
     ]
     if dry_run:
@@ -92,10 +106,10 @@ def ablate(
     for line in lines:
         say(line)
     if only_seed is not None:
-        train_one_seed(only_seed, split, plan, settings, out, ConsoleProgress())
+        train_one_seed(only_seed, splits, plan, settings, out, ConsoleProgress())
         say(f"seed {only_seed} is done; the same command without --only-seed goes on")
         return
-    summary = run_ablation(split, plan, settings, out, ConsoleProgress())
+    summary = run_ablation(splits, plan, settings, out, ConsoleProgress())
     if as_json:
         answer(read_json(out / RESULTS))
         return

@@ -5,11 +5,14 @@
     segmentations/SOURCE/source.json    what these masks are (our addition, optional)
     breast/case.nii.gz                  breast masks (our addition, optional)
     patient_info_files/case.json        facts; acquisition times in imaging_data
+    cohort.csv                          more facts, a row a case, named by the column `patient`
+                                        (our addition, optional)
 
 Names are matched without regard to case, since the published collection itself mixes both.
 Facts of the layout: LidiaGarrucho/MAMA-MIA.
 """
 
+import csv
 import json
 import logging
 from collections.abc import Mapping, Sequence
@@ -27,6 +30,7 @@ from hcnet.volumes.volume import Volume
 
 logger = logging.getLogger(__name__)
 
+TABLE_FILE = "cohort.csv"
 SOURCE_FILE = "source.json"
 """Beside masks: `{"kind": "pseudo-label" or "reference", ...}`; without it they are references."""
 
@@ -73,8 +77,8 @@ def read_cohort(root: Path, segmentation: str | None = None, *, masks: bool = Tr
 
     Raises:
         InputError: no such folder, no case in it, an unknown or ambiguous segmentation source, a
-            source.json that makes no sense, or a case without a pre-contrast image or with a gap
-            in its phases.
+            source.json or cohort.csv that makes no sense, or a case without a pre-contrast image
+            or with a gap in its phases.
     """
     if not is_cohort(root):
         raise InputError(f"{root}: is not a cohort; a cohort is a folder with images/CASE/ in it.")
@@ -82,8 +86,9 @@ def read_cohort(root: Path, segmentation: str | None = None, *, masks: bool = Tr
     tumours, pseudo = _masks(root, sources)
     breasts = nifti_by_stem(root / "breast")
     facts = {p.stem.lower(): p for p in _listed(root / "patient_info_files", ".json")}
+    table = _read_table(root / TABLE_FILE)
     cases = [
-        _read_case(folder, tumours, pseudo, breasts, facts)
+        _read_case(folder, tumours, pseudo, breasts, facts, table)
         for folder in sorted((root / "images").iterdir(), key=lambda p: p.name.lower())
         if folder.is_dir() and not folder.name.startswith(".")
     ]
@@ -162,6 +167,7 @@ def _read_case(
     pseudo: AbstractSet[str],
     breasts: Mapping[str, Path],
     facts: Mapping[str, Path],
+    table: Mapping[str, Mapping[str, str]],
 ) -> Case:
     phases: dict[int, Path] = {}
     for path in sorted(folder.iterdir()):
@@ -185,9 +191,26 @@ def _read_case(
         times_from=times_from,
         tumour=NiftiSource(masks[key]) if key in masks else None,
         breast=NiftiSource(breasts[key]) if key in breasts else None,
-        facts=info,
+        facts={**table.get(key, {}), **info},
         tumour_is_pseudo=key in pseudo,
     )
+
+
+def _read_table(path: Path) -> dict[str, dict[str, str]]:
+    """The rows of the table by case in lower case, without empty cells; none without a table."""
+    if not path.is_file():
+        return {}
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as stream:
+            rows = list(csv.DictReader(stream))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path}: cannot be read as CSV ({error}).") from error
+    if rows and "patient" not in rows[0]:
+        raise InputError(f"{path}: has no column patient to tell whose row is whose.")
+    return {
+        str(row["patient"]).lower(): {k: v for k, v in row.items() if k != "patient" and k and v}
+        for row in rows
+    }
 
 
 def _times(

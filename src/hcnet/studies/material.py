@@ -13,7 +13,7 @@ from hcnet.files import read_json
 from hcnet.prepare.cache import CachedCase, prepared_cases
 from hcnet.progress import SILENT, Progress
 from hcnet.studies.truth import Reference, is_phantom, references
-from hcnet.training.split import patient_of, split_patients
+from hcnet.training.split import folds_of, patient_of, split_patients
 
 EXTRA = "EXTRA_"
 """Put before the names of extra cases, since two cohorts may use the same ones."""
@@ -111,6 +111,20 @@ def split_cohorts(cohort: Cohort, extra: Cohort | None, config: Config) -> Split
     return _split(cohort, extra, train, test)
 
 
+def split_into_folds(
+    cohort: Cohort, extra: Cohort | None, config: Config, folds: int
+) -> list[Split]:
+    """Hold out every patient once; the same seed and names give the same folds.
+
+    Raises:
+        InputError: fewer patients than folds; else as `check_cohorts`.
+        ConfigError: as `check_cohorts`.
+    """
+    check_cohorts(cohort, extra)
+    parts = folds_of(cohort.cases, folds, config.seed)
+    return [split_by_name(cohort, extra, {case.name for case in part}) for part in parts]
+
+
 def split_by_name(
     cohort: Cohort,
     extra: Cohort | None,
@@ -149,13 +163,6 @@ def _split(
     return Split(
         cohort.root, tuple(train), tuple(test), tuple(others), references(cohort.root, test)
     )
-
-
-def prepare_material(
-    split: Split, config: Config, cache: Path, progress: Progress = SILENT
-) -> Material:
-    """Prepare all cases; errors as `prepared_cases`."""
-    return prepare_folds([split], config, cache, progress)[0]
 
 
 def prepare_folds(

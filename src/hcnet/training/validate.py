@@ -128,6 +128,17 @@ def native_mask(case: CachedCase, probability: NDArray[Any], config: Config) -> 
     Returns:
         uint8 mask on the exam's own grid.
     """
-    found = case.frame.to_native(probability, "linear")
+    found, breast = native_prediction(case, probability)
+    return found.with_data(tumour_mask(found.data, breast.data, found.grid, config.inference))
+
+
+def native_prediction(case: CachedCase, probability: NDArray[Any]) -> tuple[Volume, Volume]:
+    """A prepared case's tumour probability and breast mask (uint8) on the exam's own grid.
+
+    Args:
+        case: gives the grids and the breast.
+        probability: (X, Y, Z) on the prepared grid.
+    """
+    found = case.frame.to_native(np.asarray(probability, np.float32), "linear")
     breast = case.frame.to_native(np.asarray(case.breast, np.float32), "linear").data >= 0.5
-    return found.with_data(tumour_mask(found.data, breast, found.grid, config.inference))
+    return found, found.with_data(breast.astype(np.uint8))

@@ -3,7 +3,7 @@
 import pytest
 
 from hcnet.studies.ablation.run import plan_ablation, run_ablation
-from hcnet.studies.material import prepare_material, split_cohorts
+from hcnet.studies.material import prepare_folds, split_cohorts
 from mini_cohort import mini_config, write_mini
 
 SEEDS = 2
@@ -24,12 +24,12 @@ def material(cohorts, tmp_path_factory):
     """The cases of `cohorts`, prepared."""
     config = mini_config()
     split = split_cohorts(*cohorts, config)
-    return prepare_material(split, config, tmp_path_factory.mktemp("cache"))
+    return prepare_folds([split], config, tmp_path_factory.mktemp("cache"))[0]
 
 
 @pytest.fixture(scope="session")
 def finished(cohorts, tmp_path_factory):
     """All arms with two seeds: the folder and the summary."""
     out = tmp_path_factory.mktemp("ablations") / "out"
-    split, plan = plan_ablation(*cohorts, mini_config(), SEEDS)
-    return out, run_ablation(split, plan, mini_config(), out)
+    splits, plan = plan_ablation(*cohorts, mini_config(), SEEDS)
+    return out, run_ablation(splits, plan, mini_config(), out)

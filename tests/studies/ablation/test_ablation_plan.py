@@ -31,7 +31,7 @@ def test_the_arms_are_consistent():
 
 
 def test_all_arms_with_extra_cases(cohorts):
-    split, plan = plan_ablation(*cohorts, mini_config(), 2)
+    (split,), plan = plan_ablation(*cohorts, mini_config(), 2)
     assert names(plan) == [arm.name for arm in ARMS]
     assert plan.left_out == {}
     assert plan.trainings == 2 * (15 + 4 * 3)
@@ -89,7 +89,7 @@ def test_a_budget_by_passes_over_the_cases_is_refused(cohorts):
 
 def test_what_a_cohort_lacks(tmp_path, cohorts):
     real = write_mini(tmp_path / "real", 5, seed=3, truth=False)
-    split, plan = plan_ablation(real, None, mini_config("validation_share=0.2"), 1)
+    (split,), plan = plan_ablation(real, None, mini_config("validation_share=0.2"), 1)
     assert "O3" in plan.left_out  # no true tissue
     assert "N1" in plan.left_out  # one held-out case has no other
     assert split.references[split.test[0].name].tumour == split.test[0].tumour
@@ -116,3 +116,14 @@ def test_cohorts_that_cannot_be_used(tmp_path, cohorts):
         path.unlink()
     with pytest.raises(InputError, match="make the phantom cohort anew"):
         plan_ablation(read_cohort(old), None, mini_config(), 1)
+
+
+def test_folds_hold_out_every_patient_once(cohorts):
+    splits, plan = plan_ablation(*cohorts, mini_config(), 2, ["P"], folds=3)
+    held = [case.name for split in splits for case in split.test]
+    assert sorted(held) == [case.name for case in cohorts[0].cases]
+    for split in splits:
+        assert not {case.name for case in split.train} & {case.name for case in split.test}
+    # B0, P and three HIPMs (two folds and the final one)
+    assert plan.trainings == 2 * 3 * 5
+    assert "2 seed(s) x 3 split(s)" in plan.lines()[-1]

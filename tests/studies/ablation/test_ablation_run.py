@@ -31,7 +31,7 @@ def test_products(finished):
     results = json.loads((out / "results.json").read_text())
     assert results["seeds"] == [0, 1]
     assert results["left_out"] == {}
-    assert len(results["test"]) == 2
+    assert [len(fold["test"]) for fold in results["folds"]] == [2]
     assert "exact tumour" in results["reference"]
     rows = list(csv.DictReader((out / "cases.csv").read_text().splitlines()))
     assert len(rows) == len(ARMS) * 2 * 2
@@ -76,8 +76,8 @@ def test_a_finished_ablation_trains_nothing(finished, cohorts, tmp_path, monkeyp
     copy = tmp_path / "out"
     shutil.copytree(out, copy)
     monkeypatch.setattr("hcnet.training.loop.save_model", None)  # training would call it
-    split, plan = plan_ablation(*cohorts, mini_config(), 2)
-    run_ablation(split, plan, mini_config(), copy)
+    splits, plan = plan_ablation(*cohorts, mini_config(), 2)
+    run_ablation(splits, plan, mini_config(), copy)
     for name in ("table.csv", "cases.csv"):
         assert (copy / name).read_bytes() == (out / name).read_bytes()
 
@@ -88,8 +88,8 @@ def test_an_arm_done_again_alone_gives_the_same_scores(finished, cohorts, tmp_pa
     shutil.copytree(out, copy)
     for arm in ("N1", "B2"):
         shutil.rmtree(copy / "seed0" / arm)
-    split, plan = plan_ablation(*cohorts, mini_config(), 1, ["N1", "B2"])
-    run_ablation(split, plan, mini_config(), copy)
+    splits, plan = plan_ablation(*cohorts, mini_config(), 1, ["N1", "B2"])
+    run_ablation(splits, plan, mini_config(), copy)
     for arm in ("N1", "B2"):
         before, after = (
             json.loads((root / "seed0" / arm / "scores.json").read_text()) for root in (out, copy)
@@ -102,32 +102,32 @@ def test_an_arm_done_again_alone_gives_the_same_scores(finished, cohorts, tmp_pa
 def test_seeds_may_be_trained_by_several_processes(finished, cohorts, tmp_path):
     out, _ = finished
     names = ["B0", "L0"]
-    split, plan = plan_ablation(*cohorts, mini_config(), 2, names)
+    splits, plan = plan_ablation(*cohorts, mini_config(), 2, names)
     for number in (1, 0):
-        train_one_seed(number, split, plan, mini_config(), tmp_path / "out")
+        train_one_seed(number, splits, plan, mini_config(), tmp_path / "out")
         assert not (tmp_path / "out" / "table.md").exists()
-    summary = run_ablation(split, plan, mini_config(), tmp_path / "out")
+    summary = run_ablation(splits, plan, mini_config(), tmp_path / "out")
     assert len(summary.seeds) == 2
     for path in ("seed0/B0/scores.json", "seed1/L0/scores.json"):
         ours, other = (json.loads((root / path).read_text()) for root in (tmp_path / "out", out))
         assert ours["rows"] == other["rows"]
     with pytest.raises(ConfigError, match="no seed 2"):
-        train_one_seed(2, split, plan, mini_config(), tmp_path / "out")
+        train_one_seed(2, splits, plan, mini_config(), tmp_path / "out")
 
 
 def test_other_settings_are_refused(finished, cohorts):
     out, _ = finished
     config = mini_config("kis.lambda=1")
-    split, plan = plan_ablation(*cohorts, config, 1)
+    splits, plan = plan_ablation(*cohorts, config, 1)
     with pytest.raises(ConfigError, match="other settings"):
-        run_ablation(split, plan, config, out)
+        run_ablation(splits, plan, config, out)
 
 
 def test_other_cases_are_refused(finished, cohorts):
     out, _ = finished
-    split, plan = plan_ablation(cohorts[0], None, mini_config(), 1)
+    splits, plan = plan_ablation(cohorts[0], None, mini_config(), 1)
     with pytest.raises(ConfigError, match="other cases"):
-        run_ablation(split, plan, mini_config(), out)
+        run_ablation(splits, plan, mini_config(), out)
 
 
 def test_maps_come_from_networks_that_have_not_seen_the_patient(cohorts, tmp_path, monkeypatch):
@@ -147,8 +147,9 @@ def test_maps_come_from_networks_that_have_not_seen_the_patient(cohorts, tmp_pat
 
     monkeypatch.setattr(map_stages, "train_hipm", noting_train)
     monkeypatch.setattr(map_stages, "write_maps", noting_write)
-    split, plan = plan_ablation(*cohorts, mini_config(), 1, ["P", "P+"])
-    run_ablation(split, plan, mini_config(), tmp_path / "out")
+    splits, plan = plan_ablation(*cohorts, mini_config(), 1, ["P", "P+"])
+    (split,) = splits
+    run_ablation(splits, plan, mini_config(), tmp_path / "out")
     extra = {case.name for case in split.extra}
     held = {case.name for case in split.test}
     for arm, has_extra in (("P", False), ("P+", True)):

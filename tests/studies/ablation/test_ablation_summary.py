@@ -184,3 +184,17 @@ def test_seconds_of_a_resumed_training(tmp_path):
     lines = [{"epoch": e, "seconds": s} for e, s in enumerate((5.0, 9.0, 3.0, 4.0))]
     (tmp_path / "log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     assert trained_seconds([tmp_path, tmp_path / "absent"]) == 13
+
+
+def test_sites_and_sizes_are_strata():
+    sites = ["A"] * 5 + ["B"]
+    facts = {
+        name: CaseFacts(True, "", float(i), ml=4.0 * i, site=sites[i])
+        for i, name in enumerate(NAMES[:6])
+    }
+    groups = strata(facts)
+    assert groups["< 8 ml"] == NAMES[:2]
+    assert groups[">= 8 ml"] == NAMES[2:6]
+    assert groups["site A"] == NAMES[:5]
+    assert groups["other sites"] == [NAMES[5]]
+    assert not any(name.startswith("site") for name in strata(FACTS))

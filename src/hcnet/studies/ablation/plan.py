@@ -22,6 +22,7 @@ class Plan:
         seeds: how many times everything is trained.
         updates: of each network.
         folds: HIPMs for the maps of the training cases, beside the final one.
+        splits: how many times cases are held out, each time others.
     """
 
     arms: tuple[Arm, ...]
@@ -29,6 +30,7 @@ class Plan:
     seeds: int
     updates: int
     folds: int
+    splits: int = 1
 
     @property
     def hipms(self) -> tuple[str, ...]:
@@ -38,7 +40,8 @@ class Plan:
     @property
     def trainings(self) -> int:
         """Networks that are trained, over all seeds; stage 1 not counted."""
-        return self.seeds * (len(self.arms) + len(self.hipms) * (self.folds + 1))
+        each = len(self.arms) + len(self.hipms) * (self.folds + 1)
+        return self.seeds * self.splits * each
 
     def lines(self) -> list[str]:
         """The plan to read."""
@@ -46,7 +49,8 @@ class Plan:
         found += [f"{name}: left out, {reason}" for name, reason in self.left_out.items()]
         hipms = len(self.hipms) * (self.folds + 1)
         found.append(
-            f"{self.seeds} seed(s) x ({len(self.arms)} arms + {hipms} HIPM) = "
+            f"{self.seeds} seed(s) x {self.splits} split(s) x ({len(self.arms)} arms + {hipms} "
+            f"HIPM) = "
             f"{self.trainings} trainings x {self.updates} steps = "
             f"{self.trainings * self.updates} steps"
         )
@@ -55,7 +59,7 @@ class Plan:
 
 def make_plan(
     cohort: Cohort,
-    test: Sequence[Case],
+    tests: Sequence[Sequence[Case]],
     extra: Cohort | None,
     config: Config,
     seeds: int,
@@ -65,7 +69,7 @@ def make_plan(
 
     Args:
         cohort: cases with masks.
-        test: those of them that are held out.
+        tests: those of them that are held out, split by split.
         extra: cases whose masks are not read.
         config: settings.
         seeds: how many times everything is trained.
@@ -76,7 +80,7 @@ def make_plan(
             and 3 that give them another budget.
     """
     updates = updates_of(config, (*BUDGET, *OPTIMISATION))
-    missing = _missing(cohort, test, extra)
+    missing = _missing(cohort, min(tests, key=len), extra)
     known = [arm.name for arm in ARMS]
     for name in names or ():
         if name not in known:
@@ -90,6 +94,7 @@ def make_plan(
         seeds,
         updates,
         config.hipm.folds,
+        len(tests),
     )
 
 

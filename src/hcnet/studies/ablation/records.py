@@ -8,6 +8,8 @@ from hcnet.files import read_json, write_json
 from hcnet.studies.score import TestScores
 
 RECORD = "scores.json"
+TUNED = "scores_tuned.json"
+"""With the threshold that the other folds chose."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,8 @@ class ArmRecord:
         cost: what it took.
         map_accuracy: Mean Accuracy of its HIPM on the held-out cases; None without one.
         map_iou: Mean IoU of the same.
+        fold: whose cases were held out; 0 where there is one split only.
+        threshold: probability from which a voxel was tumour.
     """
 
     arm: str
@@ -46,21 +50,23 @@ class ArmRecord:
     cost: Cost
     map_accuracy: float | None = None
     map_iou: float | None = None
+    fold: int = 0
+    threshold: float = 0.5
 
-    def write(self, folder: Path) -> None:
+    def write(self, folder: Path, name: str = RECORD) -> None:
         """Keep it in the arm's folder; an arm that has it is done."""
         rows = [row.as_json() for row in self.rows]
-        write_json(folder / RECORD, {**asdict(self), "rows": rows})
+        write_json(folder / name, {**asdict(self), "rows": rows})
 
 
-def read_record(folder: Path) -> ArmRecord | None:
+def read_record(folder: Path, name: str = RECORD) -> ArmRecord | None:
     """The record of an arm, or None where it is not done.
 
     Raises:
         InputError: the file is damaged.
     """
-    if not (folder / RECORD).exists():
+    if not (folder / name).exists():
         return None
-    stored: dict[str, Any] = read_json(folder / RECORD)
+    stored: dict[str, Any] = read_json(folder / name)
     rows = tuple(TestScores.from_json(row) for row in stored.pop("rows"))
     return ArmRecord(**{**stored, "rows": rows, "cost": Cost(**stored["cost"])})

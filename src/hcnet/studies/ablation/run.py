@@ -4,7 +4,8 @@ OUT/config.json, cohort.json         settings and cases; another run in the fold
 OUT/cache/                           prepared cases, shared by all arms and seeds
 OUT/images/, pseudo/                 images and masks that some arms need, shared by all seeds
 OUT/seed<i>/ARM/                     one training, and `scores.json` when it is done; for arms that
-                                     own maps also kinetics/ and hipm/
+                                     own maps also kinetics/ and hipm/; with several folds
+                                     OUT/seed<i>/fold<j>/ARM/, and there `scores_tuned.json`
 OUT/results.json, table.*, figure.*, cases.csv     written after each complete seed
 """
 
@@ -24,7 +25,14 @@ from hcnet.studies.ablation.seed import SeedTrainings
 from hcnet.studies.ablation.strata import case_facts
 from hcnet.studies.ablation.summary import Summary, summarise
 from hcnet.studies.ablation.tables import as_json, markdown, write_cases_csv, write_results_csv
-from hcnet.studies.material import Material, Split, prepare_material, split_cohorts
+from hcnet.studies.ablation.thresholds import tuned_records
+from hcnet.studies.material import (
+    Material,
+    Split,
+    prepare_folds,
+    split_cohorts,
+    split_into_folds,
+)
 from hcnet.studies.truth import EXACT, READER, is_phantom
 from hcnet.training.folder import RunFolder, open_run, same_cases
 from hcnet.training.split import patient_of
@@ -38,7 +46,8 @@ def plan_ablation(
     config: Config,
     seeds: int,
     names: Sequence[str] | None = None,
-) -> tuple[Split, Plan]:
+    folds: int = 1,
+) -> tuple[list[Split], Plan]:
     """Split the cases and choose the arms; nothing is computed or written yet.
 
     Args:
@@ -47,21 +56,28 @@ def plan_ablation(
         config: settings.
         seeds: how many times everything is trained, with `config.seed`, `config.seed` + 1, ...
         names: of arms; None takes all that the data allow.
+        folds: 1 holds out `config.validation_share` of the patients; more hold out every patient
+            once.
 
     Raises:
         InputError, ConfigError: as `split_cohorts` and `make_plan`.
     """
-    split = split_cohorts(cohort, extra, config)
-    return split, make_plan(cohort, split.test, extra, config, seeds, names)
+    splits = (
+        split_into_folds(cohort, extra, config, folds)
+        if folds > 1
+        else [split_cohorts(cohort, extra, config)]
+    )
+    tests = [split.test for split in splits]
+    return splits, make_plan(cohort, tests, extra, config, seeds, names)
 
 
 def run_ablation(
-    split: Split, plan: Plan, config: Config, out: Path, progress: Progress = SILENT
+    splits: Sequence[Split], plan: Plan, config: Config, out: Path, progress: Progress = SILENT
 ) -> Summary:
     """Train and score what is planned; the same call goes on where an earlier one stopped.
 
     Args:
-        split: who learns and who is held out.
+        splits: who learns and who is held out, fold by fold.
         plan: which arms, how many seeds.
         config: settings.
         out: folder of the results.
@@ -74,16 +90,21 @@ def run_ablation(
         ConfigError: `out` holds a run with other settings or on other cases.
         InputError: a case cannot be used, or `out` holds something else.
     """
-    material = _open(split, config, out, progress)
+    folds = _open(splits, config, out, progress)
     records: list[ArmRecord] = []
     for number in range(plan.seeds):
-        records += _train_seed(number, material, plan, config, out, progress)
-        summary = _write_results(records, material, plan, config, out, progress)
+        records += _train_seed(number, folds, plan, config, out, progress)
+        summary = _write_results(records, folds, plan, config, out, progress)
     return summary
 
 
 def train_one_seed(
-    number: int, split: Split, plan: Plan, config: Config, out: Path, progress: Progress = SILENT
+    number: int,
+    splits: Sequence[Split],
+    plan: Plan,
+    config: Config,
+    out: Path,
+    progress: Progress = SILENT,
 ) -> None:
     """Train and score one seed and write no table, so that several processes share the work.
 
@@ -92,7 +113,7 @@ def train_one_seed(
 
     Args:
         number: of the seed, from 0.
-        split: see `run_ablation`, also for the errors.
+        splits: see `run_ablation`, also for the errors.
         plan: which arms, how many seeds.
         config: settings.
         out: folder of the results.
@@ -103,29 +124,47 @@ def train_one_seed(
     """
     if not 0 <= number < plan.seeds:
         raise ConfigError(f"there is no seed {number}; the seeds are 0 to {plan.seeds - 1}.")
-    _train_seed(number, _open(split, config, out, progress), plan, config, out, progress)
+    _train_seed(number, _open(splits, config, out, progress), plan, config, out, progress)
 
 
-def _open(split: Split, config: Config, out: Path, progress: Progress) -> Material:
+def _open(splits: Sequence[Split], config: Config, out: Path, progress: Progress) -> list[Material]:
     open_run(out, config)
-    material = prepare_material(split, config, out / "cache", progress)
-    same_cases(RunFolder(out), {c.name: c.folder.name for c in (*material.own, *material.extra)})
-    return material
+    folds = prepare_folds(splits, config, out / "cache", progress)
+    cases = {case.name: case for fold in folds for case in (*fold.own, *fold.extra)}
+    same_cases(RunFolder(out), {name: cases[name].folder.name for name in sorted(cases)})
+    return folds
 
 
 def _train_seed(
-    number: int, material: Material, plan: Plan, config: Config, out: Path, progress: Progress
+    number: int,
+    folds: Sequence[Material],
+    plan: Plan,
+    config: Config,
+    out: Path,
+    progress: Progress,
 ) -> list[ArmRecord]:
+    """The records of a seed; with several folds each has a threshold that the others chose."""
     own = config.model_copy(update={"seed": config.seed + number})
     fabric = make_fabric(_precision(config))
-    trainings = SeedTrainings(material, plan, out, out / f"seed{number}", own, fabric, progress)
-    records = []
-    for place, arm in enumerate(plan.arms, start=1):
-        progress.message(
-            f"seed {number + 1} of {plan.seeds}, arm {place} of {len(plan.arms)}: {arm.name}"
-        )
-        records.append(trainings.record(arm))
-    return records
+    root = out / f"seed{number}"
+    roots = [root / f"fold{i}" for i in range(len(folds))] if len(folds) > 1 else [root]
+    records: dict[str, list[ArmRecord]] = {arm.name: [] for arm in plan.arms}
+    for fold, (material, here) in enumerate(zip(folds, roots, strict=True)):
+        trainings = SeedTrainings(material, plan, out, here, own, fabric, progress, fold)
+        for place, arm in enumerate(plan.arms, start=1):
+            part = f", fold {fold + 1} of {len(folds)}" if len(folds) > 1 else ""
+            progress.message(
+                f"seed {number + 1} of {plan.seeds}{part}, arm {place} of {len(plan.arms)}: "
+                f"{arm.name}"
+            )
+            records[arm.name].append(trainings.record(arm))
+    if len(folds) == 1:
+        return [record for group in records.values() for record in group]
+    return [
+        record
+        for name, group in records.items()
+        for record in tuned_records(group, folds, [r / name for r in roots], own, progress)
+    ]
 
 
 def _precision(config: Config) -> str:
@@ -134,17 +173,17 @@ def _precision(config: Config) -> str:
 
 def _write_results(
     records: Sequence[ArmRecord],
-    material: Material,
+    folds: Sequence[Material],
     plan: Plan,
     config: Config,
     out: Path,
     progress: Progress,
 ) -> Summary:
-    split = material.split
-    facts = case_facts(material, progress)
-    patients = {case.name: patient_of(case) for case in split.test}
+    splits = [material.split for material in folds]
+    facts = case_facts(folds, progress)
+    patients = {case.name: patient_of(case) for split in splits for case in split.test}
     summary = summarise(records, facts, patients, config.seed)
-    reference = EXACT if is_phantom(split.root) else READER
+    reference = EXACT if is_phantom(splits[0].root) else READER
     write_json(
         out / RESULTS,
         {
@@ -153,9 +192,17 @@ def _write_results(
             "reference": reference,
             "seeds_planned": plan.seeds,
             "updates": plan.updates,
-            "train": [case.name for case in split.train],
-            "test": [case.name for case in split.test],
-            "extra": len(split.extra),
+            "folds": [
+                {
+                    "train": [case.name for case in split.train],
+                    "test": [case.name for case in split.test],
+                }
+                for split in splits
+            ],
+            "thresholds": {
+                name: [r.threshold for r in records if r.arm == name] for name in summary.arms
+            },
+            "extra": len(splits[0].extra),
             "precision": _precision(config),
             "environment": environment(),
         },

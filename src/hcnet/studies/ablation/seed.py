@@ -1,13 +1,16 @@
-"""The trainings of one seed: each arm, and the maps that several of them share."""
+"""The trainings of one seed and split: each arm, and the maps that several of them share."""
 
 import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 from lightning_fabric import Fabric
+from numpy.typing import NDArray
 
 from hcnet.config import Config
 from hcnet.nets.registry import count_parameters
+from hcnet.prepare.cache import CachedCase
 from hcnet.progress import SILENT, Progress
 from hcnet.studies.ablation.arms import MAPS, Arm
 from hcnet.studies.ablation.guides import write_guides
@@ -22,23 +25,27 @@ from hcnet.studies.ablation.segmenters import ArmFiles, train_arm, tumour_probab
 from hcnet.studies.map_stages import PredictedMaps, label_cases, predict_maps
 from hcnet.studies.material import Material
 from hcnet.studies.score import score_network
-from hcnet.training.folder import RunFolder
+from hcnet.training.folder import RunFolder, write_array
 from hcnet.training.logbook import final_loss, trained_seconds
 
 SEGMENTER = "network"
+PROBABILITIES = "probabilities"
 
 
 class SeedTrainings:
-    """All trainings of one seed; maps that several arms use are made once, and only if needed.
+    """All trainings of one seed and split; maps that several arms use are made once, if needed.
+
+    Each arm's folder keeps the tumour probabilities of the held-out cases.
 
     Args:
         material: the cases.
         plan: how much of everything.
         out: folder of the ablation, for files that all seeds share.
-        root: folder of this seed.
+        root: folder of this seed and split.
         config: settings, with this seed.
         fabric: device and precision.
         progress: listener.
+        fold: number of the split.
     """
 
     def __init__(
@@ -50,8 +57,10 @@ class SeedTrainings:
         config: Config,
         fabric: Fabric,
         progress: Progress = SILENT,
+        fold: int = 0,
     ) -> None:
         self.material = material
+        self.fold = fold
         self.plan = plan
         self.out = out
         self.root = root
@@ -72,13 +81,15 @@ class SeedTrainings:
         files = self._files(arm, config)
         network = folder / SEGMENTER
         model = train_arm(arm, self.material, files, network, config, self.fabric, self.progress)
-        rows = score_network(
-            lambda case: tumour_probability(model, arm, case, files, config, self.fabric).numpy(),
-            self.material,
-            config,
-            f"scoring {arm.name}",
-            self.progress,
-        )
+
+        def probability(case: CachedCase) -> NDArray[np.float16]:
+            found = tumour_probability(model, arm, case, files, config, self.fabric)
+            kept = found.numpy().astype(np.float16)
+            write_array(folder / PROBABILITIES / f"{case.name}.npy", kept)
+            return kept  # what is scored is what is kept
+
+        text = f"scoring {arm.name}"
+        rows = score_network(probability, self.material, config, text, self.progress)
         before = self._trained_before(arm)
         record = ArmRecord(
             arm.name,
@@ -90,12 +101,12 @@ class SeedTrainings:
                 trained_seconds([network, *before]),
                 final_loss(network),
             ),
-            *(
-                (maps.scores.pooled.mean_accuracy, maps.scores.pooled.mean_iou)
-                if maps is not None and arm.guide == "predicted"
-                else ()
-            ),
+            fold=self.fold,
+            threshold=config.inference.threshold,
         )
+        if maps is not None and arm.guide == "predicted":
+            scores = maps.scores.pooled
+            record = replace(record, map_accuracy=scores.mean_accuracy, map_iou=scores.mean_iou)
         record.write(folder)
         shutil.rmtree(folder / "guides", ignore_errors=True)  # large, and quick to make again
         return record

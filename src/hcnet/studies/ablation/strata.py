@@ -1,4 +1,4 @@
-"""Facts that held-out cases are told apart by: breast density, and contrast before the agent."""
+"""Facts that held-out cases are told apart by: size, site, density, contrast before the agent."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +17,12 @@ from hcnet.volumes.volume import to_canonical
 
 TERTILES = ("low", "middle", "high")
 
+SMALL_ML = 8.0
+"""Lesions below it are hard to find without contrast in I-SPY1; our own cut."""
+
+FEWEST_OF_A_SITE = 5
+"""Sites with fewer lesion cases are one stratum together."""
+
 
 @dataclass(frozen=True)
 class CaseFacts:
@@ -26,23 +32,32 @@ class CaseFacts:
         lesion: whether its reference holds a voxel.
         density: breast density, a to d; empty where unknown.
         cnr: contrast of the lesion before the agent; NaN without a lesion or anything beside it.
+        ml: volume of the lesion.
+        site: where the exam was made; empty where unknown.
     """
 
     lesion: bool
     density: str
     cnr: float
+    ml: float = 0.0
+    site: str = ""
 
 
-def case_facts(material: Material, progress: Progress = SILENT) -> dict[str, CaseFacts]:
-    """Facts of the held-out cases by name."""
+def case_facts(folds: Sequence[Material], progress: Progress = SILENT) -> dict[str, CaseFacts]:
+    """Facts of the cases that any of the folds holds out, by name."""
     found = {}
-    pairs = zip(material.split.test, material.hold, strict=True)
-    for case, ready in progress.track(list(pairs), "strata"):
-        reference = material.split.references[case.name]
+    held = [
+        (case, ready, material.split.references[case.name])
+        for material in folds
+        for case, ready in zip(material.split.test, material.hold, strict=True)
+    ]
+    for case, ready, reference in progress.track(held, "strata"):
         breast = ready.frame.to_native(np.asarray(ready.breast, np.float32), "linear")
-        lesion = read_mask(reference.tumour).data
+        mask = read_mask(reference.tumour)
+        lesion = mask.data
         cnr = lesion_cnr(*_signals(case, reference, lesion, to_canonical(breast).data >= 0.5))
-        found[case.name] = CaseFacts(bool(lesion.any()), _density(case), cnr)
+        ml = float(lesion.sum() * mask.grid.voxel_ml)
+        found[case.name] = CaseFacts(bool(lesion.any()), _density(case), cnr, ml, _site(case))
     return found
 
 
@@ -64,7 +79,8 @@ def lesion_cnr(lesion: NDArray[np.floating], rest: NDArray[np.floating]) -> floa
 def strata(facts: Mapping[str, CaseFacts]) -> dict[str, list[str]]:
     """The lesion cases of each stratum by the stratum's name; a stratum may be empty.
 
-    Density in two groups; CNR in tertiles of the lesion cases that have one.
+    Density in two groups; CNR in tertiles of the lesion cases that have one; size in two groups;
+    sites where there are several.
     """
     lesions = {name: fact for name, fact in facts.items() if fact.lesion}
     groups = {
@@ -77,7 +93,22 @@ def strata(facts: Mapping[str, CaseFacts]) -> dict[str, list[str]]:
         groups[f"CNR {label}"] = [
             name for name, cnr in measured.items() if np.searchsorted(cuts, cnr) == third
         ]
-    return groups
+    groups[f"< {SMALL_ML:g} ml"] = [n for n, f in lesions.items() if f.ml < SMALL_ML]
+    groups[f">= {SMALL_ML:g} ml"] = [n for n, f in lesions.items() if f.ml >= SMALL_ML]
+    return groups | _sites(lesions)
+
+
+def _sites(lesions: Mapping[str, CaseFacts]) -> dict[str, list[str]]:
+    """The cases of each site, small sites together; nothing where there is but one."""
+    by_site: dict[str, list[str]] = {}
+    for name, fact in lesions.items():
+        if fact.site:
+            by_site.setdefault(f"site {fact.site}", []).append(name)
+    if len(by_site) < 2:
+        return {}
+    large = {s: names for s, names in sorted(by_site.items()) if len(names) >= FEWEST_OF_A_SITE}
+    rest = [name for site, names in by_site.items() if site not in large for name in names]
+    return large | ({"other sites": rest} if rest else {})
 
 
 def stratum_values(
@@ -91,6 +122,12 @@ def _density(case: Case) -> str:
     clinical = case.facts.get("clinical_data")
     value = clinical.get("breast_density") if isinstance(clinical, dict) else None
     return str(value).lower() if value is not None else ""
+
+
+def _site(case: Case) -> str:
+    imaging = case.facts.get("imaging_data")
+    value = imaging.get("site") if isinstance(imaging, dict) else None
+    return str(value) if value is not None else str(case.facts.get("site") or "")
 
 
 def _signals(

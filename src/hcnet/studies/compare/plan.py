@@ -16,7 +16,13 @@ from hcnet.nets.registry import network_options, network_recipe
 from hcnet.settings import NetworkSettings
 from hcnet.studies.budget import updates_of
 from hcnet.studies.compare.entries import OURS, Entry
-from hcnet.studies.material import Split, check_cohorts, split_by_name, split_cohorts
+from hcnet.studies.material import (
+    Split,
+    check_cohorts,
+    split_by_name,
+    split_cohorts,
+    split_into_folds,
+)
 from hcnet.training.split import folds_of
 from hcnet.training.stage_kis import baseline_network
 
@@ -88,9 +94,7 @@ def make_plan(
                 "legs; give it at least one epoch each."
             )
     if folds > 1:
-        parts = folds_of(cohort.cases, folds, config.seed)
-        held = [{case.name for case in part} for part in parts]
-        splits = [split_by_name(cohort, extra, names) for names in held]
+        splits = split_into_folds(cohort, extra, config, folds)
     elif split is not None:
         splits = [split_by_name(cohort, extra, *read_split(split, cohort))]
     else:
