@@ -118,7 +118,7 @@ def test_fine_stage_sees_the_coarse_probability() -> None:
     network, image = _network().eval(), _batch()["image"]
     with torch.no_grad():
         before = network(image, heads=True)
-        nn.init.constant_(network.coarse.head[1].bias, 3.0)
+        network.coarse.head[1].bias += 3.0
         after = network(image, heads=True)
     torch.testing.assert_close(after.coarse, before.coarse + 3)
     assert (after.fine - before.fine).abs().max() > 1e-3

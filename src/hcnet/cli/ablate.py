@@ -54,6 +54,12 @@ def ablate(
             help="Train this seed alone (from 0), no table: to share the work among processes.",
         ),
     ] = None,
+    only_fold: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", min=0, help="With --only-seed: train this fold of it alone (from 0)."
+        ),
+    ] = None,
     segmentation: Segmentation = None,
     preset: Preset = "ablation",
     config: ConfigFile = None,
@@ -72,18 +78,22 @@ def ablate(
         hcnet ablate cohort -o ablation --extra unmasked --arms B0,P,N1
         hcnet ablate cohort -o crossed --folds 5 --arms B0,P,N1,N3
         hcnet ablate cohort -o ablation --only-seed 1
+        hcnet ablate cohort -o crossed --folds 5 --only-seed 0 --only-fold 2
     """
     from hcnet.cli.console import ConsoleProgress, answer, say, show
     from hcnet.cli.settings import read_settings
     from hcnet.cohorts.cohort import read_cohort
+    from hcnet.errors import ConfigError
     from hcnet.files import read_json
     from hcnet.studies.ablation.run import (
         RESULTS,
         plan_ablation,
         run_ablation,
-        train_one_seed,
+        train_part,
     )
 
+    if only_fold is not None and only_seed is None:
+        raise ConfigError("--only-fold is of a seed; give --only-seed, too.")
     settings = read_settings(preset, config, set_, None if dry_run else out / "config.json")
     others = None if extra is None else read_cohort(extra)
     names = None if arms is None else [name.strip() for name in arms.split(",") if name.strip()]
@@ -106,8 +116,9 @@ def ablate(
     for line in lines:
         say(line)
     if only_seed is not None:
-        train_one_seed(only_seed, splits, plan, settings, out, ConsoleProgress())
-        say(f"seed {only_seed} is done; the same command without --only-seed goes on")
+        train_part(only_seed, only_fold, splits, plan, settings, out, ConsoleProgress())
+        done = f"seed {only_seed}" if only_fold is None else f"seed {only_seed}, fold {only_fold}"
+        say(f"{done} is done; the same command without --only-... goes on")
         return
     summary = run_ablation(splits, plan, settings, out, ConsoleProgress())
     if as_json:

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from hcnet.nets.blocks import apply_safely, conv_norm
+from hcnet.nets.blocks import apply_safely, head
 from hcnet.nets.resunet import ResUNetBody
 
 
@@ -19,8 +19,8 @@ class AuxiliaryNet(nn.Module):
     def __init__(self, in_channels: int, classes: int, width: int = 16) -> None:
         super().__init__()
         self.body = ResUNetBody(in_channels, width)
-        self.tumour = conv_norm(width, 1)
-        self.map = conv_norm(width, classes)
+        self.tumour = head(width, 1)
+        self.map = head(width, classes)
 
     def forward(self, image: Tensor) -> Tensor:
         """Logits of both heads, the tumour's first.

@@ -1,5 +1,7 @@
 """Blocks that two or more networks share."""
 
+import math
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -10,6 +12,9 @@ HALVINGS = 4
 FEWEST_DEEP_VOXELS = 8
 """Smallest deepest map that is normalised: over one voxel, instance norm returns zeros (its mean is
 the voxel itself) and batch norm of one patch is undefined."""
+
+RARE = 0.08
+"""Probability of a tumour voxel from which a mask's head starts: about its share of a patch."""
 
 THIN = 2
 """Longest axis, in voxels, of the maps that `apply_safely` keeps out of bfloat16."""
@@ -93,6 +98,25 @@ def conv_norm(in_channels: int, out_channels: int) -> nn.Sequential:
         nn.Conv3d(in_channels, out_channels, 3, padding=1, bias=False),
         nn.BatchNorm3d(out_channels),
     )
+
+
+def head(in_channels: int, out_channels: int) -> nn.Sequential:
+    """`conv_norm` as the last layer of a network; that of a mask (one channel) starts at `RARE`.
+
+    The mean logit of a batch-normalised head is its bias, which Adam moves by at most the learning
+    rate an update. From 0, a mean probability of a half, a short training does not get it down to
+    where tumour is rare, and marks too much. Source of starting at the prior: Lin et al., ICCV
+    2017 (RetinaNet), section 3.3.
+    """
+    norm = nn.BatchNorm3d(out_channels)
+    if out_channels == 1:
+        start_rare(norm)
+    return nn.Sequential(nn.Conv3d(in_channels, out_channels, 3, padding=1, bias=False), norm)
+
+
+def start_rare(norm: nn.BatchNorm3d) -> None:
+    """Set the bias of a mask's last batch norm to the logit of `RARE`; see `head`."""
+    nn.init.constant_(norm.bias, math.log(RARE / (1 - RARE)))
 
 
 def double_conv(in_channels: int, out_channels: int) -> nn.Sequential:

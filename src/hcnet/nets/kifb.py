@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from hcnet.nets.blocks import conv_norm, conv_norm_act
+from hcnet.nets.blocks import conv_norm_act, head
 
 
 class KineticInformationFusionBlock(nn.Module):
@@ -42,7 +42,7 @@ class KineticInformationFusionBlock(nn.Module):
         layers: list[nn.Module] = []
         for width in widths[:-1]:  # the paper names a single norm here, the last layer's
             layers += [nn.Conv3d(width, features, 3, padding=1), nn.LeakyReLU(0.2, inplace=True)]
-        self.fusion = nn.Sequential(*layers, *conv_norm(widths[-1], out_channels))
+        self.fusion = nn.Sequential(*layers, *head(widths[-1], out_channels))
 
     def kinetic_stream(self, kinetic_map: Tensor) -> Tensor:
         """The map as features between 0 and 1: (B, classes, x, y, z) to (B, features, x, y, z)."""

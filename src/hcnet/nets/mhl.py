@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
 from hcnet.errors import ConfigError
-from hcnet.nets.blocks import apply_safely, conv_norm_act, crop_like, pad_for_encoder
+from hcnet.nets.blocks import apply_safely, conv_norm_act, crop_like, pad_for_encoder, start_rare
 from hcnet.nets.losses import SMOOTH
 from hcnet.nets.recipe import Batch, Leg, Recipe
 
@@ -52,7 +52,9 @@ class FCN(nn.Module):
         self.decoder2 = _two_convolutions(w2 + w2, w4, w2)
         self.up1 = _up(w2)
         self.decoder1 = _two_convolutions(w2 + w, w2, w2)
-        self.head = nn.Sequential(nn.Conv3d(w2, 1, 1, bias=False), nn.BatchNorm3d(1))
+        norm = nn.BatchNorm3d(1)
+        start_rare(norm)
+        self.head = nn.Sequential(nn.Conv3d(w2, 1, 1, bias=False), norm)
 
     def forward(self, image: Tensor) -> Tensor:
         """Logits (B, 1, x, y, z) of an image (B, in_channels, x, y, z) of any size."""

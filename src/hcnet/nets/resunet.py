@@ -14,11 +14,11 @@ from torch import Tensor, nn
 from hcnet.nets.blocks import (
     HALVINGS,
     apply_safely,
-    conv_norm,
     conv_norm_act,
     crop_like,
     double_conv,
     doubling,
+    head,
     pad_for_encoder,
 )
 
@@ -88,7 +88,7 @@ class ResUNet(nn.Module):
     def __init__(self, in_channels: int, out_channels: int, width: int = 16) -> None:
         super().__init__()
         self.body = ResUNetBody(in_channels, width)
-        self.head = conv_norm(width, out_channels)
+        self.head = head(width, out_channels)
 
     def features(self, image: Tensor) -> Tensor:
         """The last decoder feature map, (B, width, x, y, z), of an image (B, C, x, y, z)."""

@@ -16,9 +16,9 @@ from hcnet.errors import ConfigError
 from hcnet.nets.attention import multi_head
 from hcnet.nets.blocks import (
     apply_safely,
-    conv_norm,
     conv_norm_act,
     crop_like,
+    head,
     pad_for_encoder,
 )
 from hcnet.nets.losses import segmentation_loss
@@ -71,7 +71,7 @@ class SpatialTemporalNet(nn.Module):
         self.spatial = Transformer(options)
         self.temporal = Transformer(options)
         self.entry = conv_norm_act(phases * options.dim, deepest)
-        self.head = conv_norm(options.width, out_channels)
+        self.head = head(options.width, out_channels)
 
     def forward(self, image: Tensor, present: Tensor) -> Tensor:
         """Logits (B, out_channels, x, y, z).

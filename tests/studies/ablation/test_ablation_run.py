@@ -11,7 +11,7 @@ import pytest
 from hcnet.errors import ConfigError
 from hcnet.studies import map_stages
 from hcnet.studies.ablation.arms import ARMS, COMPARISONS, MAPS
-from hcnet.studies.ablation.run import plan_ablation, run_ablation, train_one_seed
+from hcnet.studies.ablation.run import plan_ablation, run_ablation, train_part
 from hcnet.studies.material import Material
 from hcnet.training.folder import RunFolder
 from hcnet.training.logbook import read_log
@@ -104,7 +104,7 @@ def test_seeds_may_be_trained_by_several_processes(finished, cohorts, tmp_path):
     names = ["B0", "L0"]
     splits, plan = plan_ablation(*cohorts, mini_config(), 2, names)
     for number in (1, 0):
-        train_one_seed(number, splits, plan, mini_config(), tmp_path / "out")
+        train_part(number, None, splits, plan, mini_config(), tmp_path / "out")
         assert not (tmp_path / "out" / "table.md").exists()
     summary = run_ablation(splits, plan, mini_config(), tmp_path / "out")
     assert len(summary.seeds) == 2
@@ -112,7 +112,7 @@ def test_seeds_may_be_trained_by_several_processes(finished, cohorts, tmp_path):
         ours, other = (json.loads((root / path).read_text()) for root in (tmp_path / "out", out))
         assert ours["rows"] == other["rows"]
     with pytest.raises(ConfigError, match="no seed 2"):
-        train_one_seed(2, splits, plan, mini_config(), tmp_path / "out")
+        train_part(2, None, splits, plan, mini_config(), tmp_path / "out")
 
 
 def test_other_settings_are_refused(finished, cohorts):

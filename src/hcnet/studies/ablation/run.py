@@ -98,21 +98,23 @@ def run_ablation(
     return summary
 
 
-def train_one_seed(
+def train_part(
     number: int,
+    fold: int | None,
     splits: Sequence[Split],
     plan: Plan,
     config: Config,
     out: Path,
     progress: Progress = SILENT,
 ) -> None:
-    """Train and score one seed and write no table, so that several processes share the work.
+    """Train one seed or one fold of it and write no table, so that several processes share work.
 
-    No two of them may train the same seed in the same folder. `run_ablation` then finds all seeds
+    No two of them may train the same part in the same folder. `run_ablation` then finds all parts
     done and writes the results.
 
     Args:
         number: of the seed, from 0.
+        fold: of the splits, from 0; None takes all.
         splits: see `run_ablation`, also for the errors.
         plan: which arms, how many seeds.
         config: settings.
@@ -120,11 +122,17 @@ def train_one_seed(
         progress: listener.
 
     Raises:
-        ConfigError: the plan has no such seed; else as `run_ablation`.
+        ConfigError: the plan has no such seed or fold; else as `run_ablation`.
     """
     if not 0 <= number < plan.seeds:
         raise ConfigError(f"there is no seed {number}; the seeds are 0 to {plan.seeds - 1}.")
-    _train_seed(number, _open(splits, config, out, progress), plan, config, out, progress)
+    if fold is not None and not 0 <= fold < plan.splits:
+        raise ConfigError(f"there is no fold {fold}; the folds are 0 to {plan.splits - 1}.")
+    folds = _open(splits, config, out, progress)
+    if fold is None:
+        _train_seed(number, folds, plan, config, out, progress)
+    else:
+        _train_fold(number, fold, folds, plan, config, out, progress)
 
 
 def _open(splits: Sequence[Split], config: Config, out: Path, progress: Progress) -> list[Material]:
@@ -144,27 +152,47 @@ def _train_seed(
     progress: Progress,
 ) -> list[ArmRecord]:
     """The records of a seed; with several folds each has a threshold that the others chose."""
-    own = config.model_copy(update={"seed": config.seed + number})
-    fabric = make_fabric(_precision(config))
-    root = out / f"seed{number}"
-    roots = [root / f"fold{i}" for i in range(len(folds))] if len(folds) > 1 else [root]
-    records: dict[str, list[ArmRecord]] = {arm.name: [] for arm in plan.arms}
-    for fold, (material, here) in enumerate(zip(folds, roots, strict=True)):
-        trainings = SeedTrainings(material, plan, out, here, own, fabric, progress, fold)
-        for place, arm in enumerate(plan.arms, start=1):
-            part = f", fold {fold + 1} of {len(folds)}" if len(folds) > 1 else ""
-            progress.message(
-                f"seed {number + 1} of {plan.seeds}{part}, arm {place} of {len(plan.arms)}: "
-                f"{arm.name}"
-            )
-            records[arm.name].append(trainings.record(arm))
+    by_fold = [
+        _train_fold(number, fold, folds, plan, config, out, progress) for fold in range(len(folds))
+    ]
     if len(folds) == 1:
-        return [record for group in records.values() for record in group]
+        return by_fold[0]
+    roots = [_root(number, fold, folds, out) for fold in range(len(folds))]
+    own = config.model_copy(update={"seed": config.seed + number})
     return [
         record
-        for name, group in records.items()
-        for record in tuned_records(group, folds, [r / name for r in roots], own, progress)
+        for arm, group in zip(plan.arms, zip(*by_fold, strict=True), strict=True)
+        for record in tuned_records(group, folds, [r / arm.name for r in roots], own, progress)
     ]
+
+
+def _train_fold(
+    number: int,
+    fold: int,
+    folds: Sequence[Material],
+    plan: Plan,
+    config: Config,
+    out: Path,
+    progress: Progress,
+) -> list[ArmRecord]:
+    """The records of all arms in one fold of a seed."""
+    own = config.model_copy(update={"seed": config.seed + number})
+    fabric = make_fabric(_precision(config))
+    root = _root(number, fold, folds, out)
+    trainings = SeedTrainings(folds[fold], plan, out, root, own, fabric, progress, fold)
+    part = f", fold {fold + 1} of {len(folds)}" if len(folds) > 1 else ""
+    records = []
+    for place, arm in enumerate(plan.arms, start=1):
+        progress.message(
+            f"seed {number + 1} of {plan.seeds}{part}, arm {place} of {len(plan.arms)}: {arm.name}"
+        )
+        records.append(trainings.record(arm))
+    return records
+
+
+def _root(number: int, fold: int, folds: Sequence[Material], out: Path) -> Path:
+    seed = out / f"seed{number}"
+    return seed / f"fold{fold}" if len(folds) > 1 else seed
 
 
 def _precision(config: Config) -> str:
