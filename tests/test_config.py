@@ -30,7 +30,7 @@ def test_every_preset_can_be_read_and_survives_json(name):
 def test_presets_extend_each_other():
     small, ispy1 = load_config("small"), load_config("ispy1-small")
     assert ispy1.kinetics.scale == "relative"
-    assert ispy1.hipm.network == small.hipm.network
+    assert ispy1.kis.schedule == small.kis.schedule == "cosine"
 
 
 def test_overrides_and_files(tmp_path):

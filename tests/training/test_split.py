@@ -1,5 +1,8 @@
 """Splits and folds never share a patient."""
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -10,6 +13,7 @@ from hcnet.errors import InputError
 from hcnet.training.split import folds_of, patient_of, split_patients
 from hcnet.volumes.volume import Volume
 
+FOLDS = Path(__file__).resolve().parents[2] / "bench" / "ispy1_folds.json"
 SOURCE = ArraySource(Volume(np.zeros((1, 1, 1)), np.eye(4)))
 
 
@@ -51,3 +55,10 @@ def test_too_few_patients():
         split_patients(cases(3, visits=5), 0.2, 0)
     with pytest.raises(InputError, match="5 folds"):
         folds_of(cases(4), 5, 0)
+
+
+def test_the_folds_of_the_real_cohort_stay_as_they_are():
+    record = json.loads(FOLDS.read_text())["folds"]
+    named = [Case(name, (SOURCE,)) for fold in record for name in fold]
+    found = folds_of(sorted(named, key=lambda case: case.name), 5, 0)
+    assert [[case.name for case in fold] for fold in found] == record
