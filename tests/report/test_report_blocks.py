@@ -1,16 +1,11 @@
 import math
 
-import numpy as np
-import pytest
-
 from hcnet.evaluation.evaluate import CaseScores, EvaluationTable, tabulate
-from hcnet.evaluation.map_metrics import evaluate_maps
 from hcnet.evaluation.statistics import bootstrap_mean, paired_comparison
 from hcnet.report.blocks import (
     cases_table,
     difference_score,
     estimate_score,
-    map_table,
     summary_table,
 )
 
@@ -55,10 +50,3 @@ def test_cases_table_holds_every_case() -> None:
     assert found.folded
     assert [row[0] for row in found.rows] == [f"c{i}" for i in range(6)] + ["missed"]
     assert found.columns[1] == "DSC"
-
-
-def test_map_table() -> None:
-    truth = np.array([1, 1, 2, 0])
-    found = map_table(evaluate_maps([("a", truth, truth)], 3), "Maps")
-    assert found.rows[0] == ("all cases pooled", pytest.approx(1), pytest.approx(1), 1.0, 1, 3)
-    assert found.rows[1][0] == "a"

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from hcnet.errors import GeometryError
 from hcnet.kinetics.palette import class_colours
 from hcnet.report import drawing
-from hcnet.report.figures import mip_figure, preview_figure
+from hcnet.report.figures import mip_figure, preview_figure, uncertainty_figure
 from hcnet.report.panels import MapCase, MaskCase, map_panel, segmentation_panel
 from hcnet.volumes.volume import Volume
 
@@ -174,6 +174,22 @@ def test_mip_projects_the_maximum(exam: Exam) -> None:
         plane = axes.images[0].get_array()
         assert plane.max() == 7
         assert np.count_nonzero(plane) == 1
+
+
+def test_uncertainty_is_green_where_the_networks_are_unsure(exam: Exam) -> None:
+    unsure = exam.image.with_data(np.where(exam.tumour.data > 0, 1.0, 0.0))
+    figure = uncertainty_figure(exam.image, exam.tumour, unsure, slices=2)
+    assert has_colour(drawn(figure), drawing.UNCERTAIN)
+    assert len(panels(figure)) == 2 * 2
+    words = texts(figure)
+    for part in ("uncertainty", "close up", "Light blue: tumour outline.", " mm"):
+        assert part in words
+    none = uncertainty_figure(exam.image, exam.nothing, unsure, slices=2)
+    assert "No tumour found." in texts(none)
+    sure = uncertainty_figure(
+        exam.image, exam.nothing, unsure.with_data(np.full(exam.image.shape, np.nan))
+    )
+    assert not has_colour(drawn(sure)[:, : int(2.9 * 3 * DPI)], drawing.UNCERTAIN)
 
 
 def test_segmentation_panel(exam: Exam) -> None:

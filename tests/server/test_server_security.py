@@ -1,8 +1,12 @@
 """Who is let in, what is never read, and what is said with every answer."""
 
+import base64
+import hashlib
 from dataclasses import replace
 
 from server_parts import LOCAL, client_of
+
+from hcnet.report.script import SCRIPT
 
 TOKEN = "a token of enough letters"  # noqa: S105
 
@@ -76,6 +80,16 @@ def test_a_report_has_no_origin_and_no_network(client):
     policy = report.headers["content-security-policy"]
     assert policy.startswith("sandbox allow-scripts; default-src 'none';")
     assert "connect-src" not in policy
+
+
+def test_of_a_report_only_the_script_that_hcnet_wrote_runs(client):
+    (found,) = client.get("/api/results").json()
+    policy = client.get(f"/api/results/{found['id']}/files/report.html").headers[
+        "content-security-policy"
+    ]
+    (scripts,) = [part for part in policy.split("; ") if part.startswith("script-src ")]
+    digest = base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode()
+    assert scripts == f"script-src 'sha256-{digest}'"
 
 
 def test_no_other_file_is_given_out(client, tmp_path, result):

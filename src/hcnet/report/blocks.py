@@ -3,7 +3,6 @@
 import math
 
 from hcnet.evaluation.evaluate import EvaluationTable
-from hcnet.evaluation.map_metrics import MapTable
 from hcnet.evaluation.statistics import Estimate, PairedComparison
 from hcnet.evaluation.tables import COLUMNS, HEADINGS, detection_text, interval_text, value_text
 from hcnet.report.content import Score, Table
@@ -64,21 +63,6 @@ def cases_table(table: EvaluationTable, caption: str) -> Table:
     """All scores, one row a case; starts folded."""
     rows = tuple(tuple(getattr(case, name) for name in COLUMNS) for case in table.cases)
     return Table(caption, tuple(HEADINGS[name] for name in COLUMNS), rows, folded=True)
-
-
-def map_table(table: MapTable, caption: str) -> Table:
-    """Mean Accuracy and Mean IoU, pooled and of each case."""
-    entries = [("all cases pooled", table.pooled), *table.cases]
-    rows = tuple(
-        (name, s.mean_accuracy, s.mean_iou, s.voxel_accuracy, len(s.absent), s.voxels)
-        for name, s in entries
-    )
-    return Table(
-        caption,
-        ("Case", "Mean Accuracy", "Mean IoU", "Voxel accuracy", "Absent classes", "Voxels"),
-        rows,
-        "Means are over the classes present in the true map, inside the breast.",
-    )
 
 
 def _interval(estimate: Estimate, form: str) -> str:

@@ -13,7 +13,7 @@ from matplotlib.ticker import MaxNLocator
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 STYLES = ("solid", "dashed", "dashdot", "dotted")
 _GRID = "#d9dde1"
-_FAINT = "#5c6670"
+FAINT = "#5c6670"
 _MOST_NAMED = 60
 _MOST_LEFT_OUT = 5
 _COLUMNS = 3
@@ -91,7 +91,7 @@ def training_curves_figure(panels: Sequence[CurvePanel]) -> Figure:
         if panel.logarithmic:
             axes.set_yscale("log")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
-        _plain(axes)
+        plain_axes(axes)
         if len(panel.lines) > 1 or panel.title not in panel.lines:
             axes.legend(frameon=False, fontsize=7.5)
     for axes in charts[len(full) :]:
@@ -158,16 +158,17 @@ def paired_dots_figure(
     more = f" and {len(left_out) - _MOST_LEFT_OUT} more" if len(left_out) > _MOST_LEFT_OUT else ""
     note = f"\nundefined, not drawn: {named}{more}" if left_out else ""
     axes.set_xlabel(metric + note, fontsize=9, parse_math=False)
-    _plain(axes)
+    plain_axes(axes)
     figure.legend(
         handles=[full, open_], loc="outside upper left", ncols=2, frameon=False, fontsize=8.5
     )
     return figure
 
 
-def _plain(axes: Axes) -> None:
+def plain_axes(axes: Axes) -> None:
+    """Give a chart thin grey lines, so that the data stand out."""
     axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color(_FAINT)
-    axes.tick_params(colors=_FAINT, labelcolor="black", labelsize=8)
+    axes.spines[["left", "bottom"]].set_color(FAINT)
+    axes.tick_params(colors=FAINT, labelcolor="black", labelsize=8)
     axes.grid(color=_GRID, lw=0.7)
     axes.set_axisbelow(True)

@@ -14,12 +14,14 @@ class Picture:
     """A figure with its words.
 
     Attributes:
-        figure: embedded as PNG.
+        name: of its files, where figures are written as files: lower case, no suffix.
+        figure: embedded as PNG; or a PNG file's content, where one lies there already.
         caption: what to see, one or two sentences.
         alt: what a reader who cannot see it needs to know.
     """
 
-    figure: Figure
+    name: str
+    figure: Figure | bytes
     caption: str
     alt: str
 
@@ -94,6 +96,46 @@ class Section:
     pictures: tuple[Picture, ...] = ()
 
 
+@dataclass(frozen=True)
+class Slices:
+    """All slices of an exam, to be scrolled through.
+
+    Pictures are sprites: `tiles` columns and rows of slices in reading order, each of `pixels`
+    columns and rows with one more pixel on every side, so that no slice shines into its neighbour.
+
+    Attributes:
+        first: number of the first slice, counted from 1.
+        total: slices of the exam; not all need be here.
+        start: number of the slice to see first.
+        size_mm: width and height of a slice.
+        pixels: columns and rows of a slice in the sprites.
+        tiles: columns and rows of slices in the sprites.
+        outlines: SVG path of the tumour of each slice in voxels, empty where it has none.
+        voxels: width and height of a slice in voxels.
+        image: grey sprite as a data URI.
+        labels: the same of the heterogeneity map; empty without one.
+        uncertainty: the same of the uncertainty; empty without one.
+        letters: where left, right and top point in the patient.
+        bar_mm: length of the scale bar.
+        text: which plane, which way up, how slices are counted.
+    """
+
+    first: int
+    total: int
+    start: int
+    size_mm: tuple[float, float]
+    pixels: tuple[int, int]
+    tiles: tuple[int, int]
+    outlines: tuple[str, ...]
+    voxels: tuple[int, int]
+    image: str
+    labels: str
+    uncertainty: str
+    letters: tuple[str, str, str]
+    bar_mm: int
+    text: str
+
+
 @dataclass(frozen=True, eq=False)
 class SegmentationReport:
     """What is told of one segmented exam.
@@ -103,11 +145,13 @@ class SegmentationReport:
         source: the input file or folder, as the reader knows it.
         created: date and time as text.
         scores: volumes and counts, shown large.
+        slices: to scroll through; None without.
         pictures: preview, projections.
         tables: foci and other tables.
         classes: legend and composition of the heterogeneity map.
         curve_label: what the classes' curves are, e.g. "relative enhancement, 0 to 480 s".
         warnings: sentences that the reader must not miss.
+        learned: what the model was trained on, and how well it did.
         manifest: versions, settings, hashes, time; nested JSON values.
     """
 
@@ -115,11 +159,13 @@ class SegmentationReport:
     source: str
     created: str
     scores: tuple[Score, ...] = ()
+    slices: Slices | None = None
     pictures: tuple[Picture, ...] = ()
     tables: tuple[Table, ...] = ()
     classes: tuple[TissueClass, ...] = ()
     curve_label: str = ""
     warnings: tuple[str, ...] = ()
+    learned: Section = field(default_factory=Section)
     manifest: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -136,6 +182,7 @@ class RunReport:
         stage1: TIC clustering.
         stage2: HIPM.
         stage3: KIS-Net and the baseline.
+        calibration: whether probabilities are right; empty where that was not measured.
         classes: legend of the heterogeneity map, with mean curves and composition.
         curve_label: what the classes' curves are.
         warnings: sentences that the reader must not miss.
@@ -151,8 +198,55 @@ class RunReport:
     stage1: Section
     stage2: Section
     stage3: Section
+    calibration: Section = field(default_factory=Section)
     classes: tuple[TissueClass, ...] = ()
     curve_label: str = ""
     warnings: tuple[str, ...] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
     environment: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class StudyReport:
+    """What is told of a study that compares methods on the same held-out patients.
+
+    Attributes:
+        title: name of the folder.
+        source: what the methods were held against.
+        created: date and time as text.
+        kind: which study.
+        table: all methods, with the forest plot.
+        paired: each method against the reference method, patient by patient.
+        panels: pictures of held-out cases.
+        notes: what the numbers are, and what they are not.
+        warnings: sentences that the reader must not miss.
+        settings: of the study; nested JSON values.
+        environment: versions and device; nested JSON values.
+    """
+
+    title: str
+    source: str
+    created: str
+    kind: str
+    table: Section
+    paired: Section
+    panels: Section = field(default_factory=Section)
+    notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    environment: Mapping[str, Any] = field(default_factory=dict)
+
+
+Report = SegmentationReport | RunReport | StudyReport
+
+
+def pictures_of(report: Report) -> tuple[Picture, ...]:
+    """Every picture of a report, in the order of the page."""
+    if isinstance(report, SegmentationReport):
+        return report.pictures
+    if isinstance(report, StudyReport):
+        sections: tuple[Section, ...] = (report.table, report.paired, report.panels)
+    else:
+        stages = (report.stage1, report.stage2, report.stage3, report.calibration)
+        sections = (report.summary, report.cohort, *stages)
+    return tuple(picture for section in sections for picture in section.pictures)

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.colors import ListedColormap
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import LinearSegmentedColormap, ListedColormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
@@ -26,7 +27,15 @@ PREDICTION = "#45d0ff"
 REFERENCE = "#ffb020"
 """Light blue and orange differ for every kind of colour vision; the class palette has no cyan."""
 
+UNCERTAIN = "#3ddc97"
+"""Green, which neither the outlines nor the class palette have."""
+
 _CASING = [Stroke(linewidth=2.6, foreground="black", alpha=0.75), Normal()]
+# A dark plate, not an outline of the letters: text with an outline is no text any more in an SVG.
+_PLATE = {"facecolor": "black", "alpha": 0.55, "lw": 0, "pad": 1.2}
+_CLEAR_TO_GREEN = LinearSegmentedColormap.from_list(
+    "uncertainty", [(*(int(UNCERTAIN[i : i + 2], 16) / 255 for i in (1, 3, 5)), a) for a in (0, 1)]
+)
 _BARS_MM = (1, 2, 5, 10, 20, 50, 100)
 
 
@@ -137,6 +146,26 @@ def draw_classes(axes: Axes, view: View, plane: NDArray[Any], classes: int) -> N
     )  # fmt: skip
 
 
+def draw_uncertainty(axes: Axes, view: View, plane: NDArray[Any]) -> None:
+    """Lay upright uncertainties from 0 to 1 over a slice: the surer, the clearer."""
+    width, height = view.size_mm
+    axes.imshow(
+        plane, cmap=_CLEAR_TO_GREEN, vmin=0, vmax=1, extent=(0, width, height, 0),
+        interpolation="nearest",
+    )  # fmt: skip
+
+
+def uncertainty_bar(figure: Figure, panels: Sequence[Axes]) -> None:
+    """What the green of `draw_uncertainty` means, to the right of the panels."""
+    scale = ScalarMappable(Normalize(0, 1), _CLEAR_TO_GREEN)
+    bar = figure.colorbar(scale, ax=list(panels), fraction=0.04, shrink=0.7, pad=0.02)
+    bar.set_ticks([0, 0.5, 1], labels=["0 (sure)", "0.5", "1"])
+    bar.ax.tick_params(colors=FAINT, labelcolor=INK, labelsize=8)
+    bar.outline.set_edgecolor(FAINT)
+    bar.ax.set_facecolor("black")
+    bar.set_label("uncertainty", color=INK, fontsize=8)
+
+
 def draw_box(axes: Axes, box: Box) -> None:
     """Mark the part that another panel shows."""
     left, right, top, bottom = box
@@ -186,6 +215,11 @@ def footer(figure: Figure, text: str) -> None:
     figure.supxlabel(text, color=FAINT, fontsize=7.5, parse_math=False)
 
 
+def bar_mm(width_mm: float) -> int:
+    """Length of the scale bar of a picture this wide: round, and about a third at most."""
+    return max(b for b in _BARS_MM if b <= max(width_mm * 0.35, _BARS_MM[0]))
+
+
 def _letters(axes: Axes, view: View) -> None:
     left, right, top, _ = view.letters  # the scale bar is at the bottom
     # Large enough that no L can be taken for an I.
@@ -198,13 +232,13 @@ def _letters(axes: Axes, view: View) -> None:
             letter, place, inwards, xycoords="axes fraction", textcoords="offset points",
             ha={0.0: "left", 1.0: "right"}.get(place[0], "center"),
             va="top" if place[1] == 1.0 else "center",
-            color=INK, fontsize=8.5, fontweight="bold", path_effects=_CASING,
+            color=INK, fontsize=8.5, fontweight="bold", bbox=_PLATE,
         )  # fmt: skip
 
 
 def _scale_bar(axes: Axes, width_mm: float) -> None:
     """A white bar of a round length, at most a third of the panel, at its lower left."""
-    length = max(b for b in _BARS_MM if b <= max(width_mm * 0.35, _BARS_MM[0]))
+    length = bar_mm(width_mm)
     start, stop = 0.03, 0.03 + length / width_mm
     axes.plot(
         [start, stop], [0.05, 0.05], transform=axes.transAxes, color="white", lw=2.2,
@@ -213,5 +247,5 @@ def _scale_bar(axes: Axes, width_mm: float) -> None:
     axes.annotate(
         f"{length} mm", (start, 0.05), (0, 3), xycoords="axes fraction",
         textcoords="offset points", ha="left", va="bottom", color="white", fontsize=7.5,
-        path_effects=_CASING,
+        bbox=_PLATE,
     )  # fmt: skip

@@ -89,6 +89,49 @@ def preview_figure(
     return figure
 
 
+def uncertainty_figure(
+    image: Volume, tumour: Volume, uncertainty: Volume, *, slices: int = 3
+) -> Figure:
+    """Where the tumour's outline is unsure: in green on the image, whole and close up.
+
+    Slices and the part shown close up are those of the tumour, or where none was found those of
+    the voxels that are least sure.
+
+    Args:
+        image: the pre-contrast image, any orientation.
+        tumour: mask on the same grid; not 0 is tumour.
+        uncertainty: from 0 to 1 on the same grid; what is not finite counts as sure.
+        slices: number of columns at most.
+
+    Raises:
+        GeometryError: the volumes lie on different grids.
+    """
+    canonical, (mask_data, unsure_data) = aligned(image, tumour, uncertainty)
+    view = view_of(canonical.grid)
+    mask, unsure = np.asarray(mask_data) != 0, np.nan_to_num(np.asarray(unsure_data, np.float32))
+    shown = mask if mask.any() else (unsure >= unsure.max()) & (unsure > 0)
+    chosen = pick_slices(shown, view.axis, slices)
+    boxes = [("image", _all(view))]
+    if shown.any():
+        boxes.append(("close up", view.box(shown, _TUMOUR_MARGIN_MM, _LEAST_ZOOM_MM)))
+    heights = [_PANEL_INCHES * (box[3] - box[2]) / (box[1] - box[0]) for _, box in boxes]
+    figure = drawing.picture(_PANEL_INCHES * len(chosen) + 1.0, sum(heights) + 0.9)
+    panels = figure.subplots(len(boxes), len(chosen), squeeze=False, height_ratios=heights)
+    grey = drawing.window(canonical.data)
+    for row, (label, box) in zip(panels, boxes, strict=True):
+        drawing.row_label(row[0], label)
+        for axes, index in zip(row, chosen, strict=True):
+            drawing.show_slice(axes, view, canonical.data, index, grey, box)
+            drawing.draw_uncertainty(axes, view, view.cut(unsure, index))
+            drawing.draw_outline(axes, view, view.cut(mask, index), drawing.PREDICTION)
+    for axes, index in zip(panels[0], chosen, strict=True):
+        drawing.headline(axes, f"slice {index + 1} of {canonical.shape[view.axis]}")
+    drawing.uncertainty_bar(figure, list(panels.flat))
+    line = "Light blue: tumour outline." if mask.any() else "No tumour found."
+    drawing.footer(figure, f"{view.convention} {view.counting} {line}")
+    return figure
+
+
 def mip_figure(
     volume: Volume,
     tumour: Volume,

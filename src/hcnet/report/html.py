@@ -1,4 +1,7 @@
-"""Reports as one HTML file each, with everything inside: no script, no network, no other file."""
+"""Reports as one HTML file each, with everything inside: no network, no other file.
+
+The only script is that of `hcnet.report.script`, and the page's own policy lets no other run.
+"""
 
 import base64
 import io
@@ -8,19 +11,33 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
+import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from matplotlib.colors import same_color
 from matplotlib.figure import Figure
+from PIL import Image
 
 from hcnet.files import write_text
-from hcnet.report.content import Cell, RunReport, SegmentationReport, Table, TissueClass
+from hcnet.report.content import (
+    Cell,
+    Report,
+    RunReport,
+    SegmentationReport,
+    StudyReport,
+    Table,
+    TissueClass,
+)
 from hcnet.report.drawing import PAPER
+from hcnet.report.script import SCRIPT, SCRIPT_SOURCE
 
 NOTICE = (
     "Research software, not a medical device. Not for diagnosis, treatment or any other decision "
     "about a patient."
 )
+STORED_DPI = 160
+"""Of the panels that studies leave beside their results."""
 _DPI = 130
+_DARK = 128
 _SPARK = (96.0, 28.0)
 _COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
 
@@ -51,13 +68,24 @@ def write_run_report(data: RunReport, path: Path) -> None:
     _write("run.html.j2", data, path)
 
 
-def _write(template: str, data: SegmentationReport | RunReport, path: Path) -> None:
-    for entry in data.classes:
+def write_study_report(data: StudyReport, path: Path) -> None:
+    """Write the report of a study that compares methods.
+
+    Args:
+        data: what to tell.
+        path: the `.html` file, written in one step.
+    """
+    _write("study.html.j2", data, path)
+
+
+def _write(template: str, data: Report, path: Path) -> None:
+    for entry in () if isinstance(data, StudyReport) else data.classes:
         # A colour goes into a style attribute, where escaping for HTML does not protect.
         if not _COLOUR.fullmatch(entry.colour):
             raise ValueError(f"class colour {entry.colour!r} is not of the form #rrggbb")
     page = _environment().get_template(template).render(
-        data=data, notice=NOTICE, version=version("hcnet")
+        data=data, notice=NOTICE, version=version("hcnet"), script=SCRIPT,
+        script_source=SCRIPT_SOURCE,
     )  # fmt: skip
     write_text(path, page)
 
@@ -73,8 +101,8 @@ def _environment() -> Environment:
     environment.filters |= {
         "cells": cells,
         "png": png,
-        "dark": lambda figure: same_color(figure.get_facecolor(), PAPER),
-        "pixels": lambda figure: round(96 * figure.get_figwidth()),
+        "dark": is_dark,
+        "pixels": width_pixels,
         "spark": spark_points,
         "percent": lambda share: "–" if share is None else f"{share:.1%}",
     }
@@ -118,10 +146,28 @@ def _decimals(column: Sequence[Cell]) -> int:
     return 3 if largest < 10 else 2 if largest < 100 else 1
 
 
-def png(figure: Figure) -> str:
+def is_dark(figure: Figure | bytes) -> bool:
+    """Whether a figure is a picture on dark ground, not a chart that lies on the page's plate."""
+    if isinstance(figure, Figure):
+        return same_color(figure.get_facecolor(), PAPER)
+    with Image.open(io.BytesIO(figure)) as stored:
+        return bool(np.asarray(stored.convert("L"))[0, 0] < _DARK)
+
+
+def width_pixels(figure: Figure | bytes) -> int:
+    """How wide the page shows a figure, where it has room."""
+    if isinstance(figure, Figure):
+        return round(96 * figure.get_figwidth())
+    with Image.open(io.BytesIO(figure)) as stored:
+        return round(96 * stored.width / STORED_DPI)
+
+
+def png(figure: Figure | bytes) -> str:
     """A figure as base64 PNG; light charts get a clear background and lie on the page's plate."""
+    if isinstance(figure, bytes):
+        return base64.b64encode(figure).decode("ascii")
     stream = io.BytesIO()
-    clear = not same_color(figure.get_facecolor(), PAPER)
+    clear = not is_dark(figure)
     figure.savefig(stream, format="png", dpi=_DPI, transparent=clear, metadata={"Software": None})
     return base64.b64encode(stream.getvalue()).decode("ascii")
 

@@ -13,14 +13,16 @@ from hcnet.evaluation.tables import from_json
 from hcnet.files import read_json
 from hcnet.kinetics.clustering import Clustering
 from hcnet.kinetics.codebook import Codebook
-from hcnet.kinetics.figures import curves_figure, heterogeneity_figure, ratios_figure
+from hcnet.kinetics.figures import curves_figure, ratios_figure
 from hcnet.kinetics.palette import class_colours
 from hcnet.kinetics.quality import Composition
 from hcnet.prepare.cache import CachedCase, stored_case
 from hcnet.report.blocks import cases_table, difference_score, estimate_score, summary_table
-from hcnet.report.charts import curve_panel, paired_dots_figure, training_curves_figure
+from hcnet.report.charts import CurvePanel, curve_panel, paired_dots_figure, training_curves_figure
 from hcnet.report.content import Picture, RunReport, Score, Section, Table, TissueClass
 from hcnet.report.panels import MapCase, MaskCase, map_panel, segmentation_panel
+from hcnet.report.reliability import reliability_figure
+from hcnet.report.stored import CalibrationFacts, read_stored
 from hcnet.training.folder import COHORT, RunFolder, read_run_config
 from hcnet.training.label_maps import METRICS
 from hcnet.training.logbook import read_log
@@ -29,6 +31,7 @@ from hcnet.training.validate import RESULTS
 from hcnet.volumes.nifti import read_nifti
 from hcnet.volumes.volume import Volume
 
+CALIBRATION = "calibration.json"
 PANEL_CASES = 6
 
 
@@ -54,6 +57,7 @@ def run_page(root: Path) -> RunReport:
         stage1=_stage1(codebook, metrics, held, folder),
         stage2=_stage2(results, held, folder, config),
         stage3=_stage3(tables, held, folder),
+        calibration=_calibration(root / CALIBRATION),
         classes=_classes(codebook, metrics),
         curve_label=f"relative enhancement, 0 to {codebook.grid_s[-1]:.0f} s",
         settings=config.model_dump(mode="json", by_alias=True),
@@ -85,14 +89,16 @@ def _stage1(
 ) -> Section:
     case = _largest_tumour(held)
     labels = np.load(folder.labels(case.name))
-    tumour = None if case.tumour is None else np.asarray(case.tumour)
+    shown = MapCase(case.name, _image(case), _on_grid(case, labels), {}, _tumour(case))
     pictures = [
         Picture(
-            heterogeneity_figure(_image(case), labels, codebook.k, tumour),
+            "clusters",
+            map_panel([shown], codebook.k),
             f"Heterogeneity map of {case.name} (held out), from its contrast-enhanced phases.",
             "A slice of the breast, and the same slice with the class of each voxel in colour.",
         ),
         Picture(
+            "curves",
             curves_figure(codebook),
             "Mean curve of each class with its standard deviation, and its share of voxels.",
             "Line charts of the mean time-intensity curve of each class.",
@@ -102,11 +108,19 @@ def _stage1(
     if any(ratios["tumour"]):
         pictures.append(
             Picture(
+                "ratios",
                 ratios_figure(_composition(metrics["validation"])),
                 "What tumour and the rest of the breast consist of (held-out patients).",
                 "Bar chart of the share of each class in tumour and non-tumour voxels.",
             )
         )
+    log = {"VQ-VAE": read_log(folder.kinetics)}
+    panels = [
+        curve_panel("reconstruction error", "MSE", log, ["reconstruction"], logarithmic=True),
+        curve_panel("classes in use", "perplexity", log, ["perplexity"]),
+    ]
+    if any(panel.lines for panel in panels):
+        pictures.append(_curves("training_vqvae", panels, "Training of stage 1."))
     return Section(tables=(_quality_table(metrics),), pictures=tuple(pictures))
 
 
@@ -152,7 +166,7 @@ def _stage2(
                     f"mean IoU {ious[case.name]:.2f}",
                 )
             },
-            _on_grid(case, case.tumour) if case.tumour is not None else None,
+            _tumour(case),
         )
         for case in held[:PANEL_CASES]
     ]
@@ -162,8 +176,10 @@ def _stage2(
             Score("mean accuracy", f"{pooled['mean_accuracy']:.3f}", f"chance {chance:.3f}"),
             Score("mean IoU", f"{pooled['mean_iou']:.3f}", f"{len(ious)} held-out cases, pooled"),
         ),
+        tables=(_maps_table(maps),),
         pictures=(
             Picture(
+                "maps",
                 map_panel(cases, config.kinetics.k),
                 "True map (from the contrast-enhanced phases) and the map predicted from the "
                 "pre-contrast image alone, held-out patients.",
@@ -191,6 +207,7 @@ def _stage3(
     ]
     pictures = [
         Picture(
+            "segmentations",
             segmentation_panel(cases),
             "Reference and predicted outlines of held-out patients, with the DSC of each case.",
             "Rows of patients: image, reference outline, predicted outlines.",
@@ -200,7 +217,9 @@ def _stage3(
         (one, a), (other, b) = scored.items()
         dots = paired_dots_figure(names, [a[n] for n in names], [b[n] for n in names], (one, other))
         pictures.append(
-            Picture(dots, "DSC of each held-out patient with both networks.", "Paired dots.")
+            Picture(
+                "paired", dots, "DSC of each held-out patient with both networks.", "Paired dots."
+            )
         )
     logs = {"KIS-Net": read_log(folder.kis), "ResUNet": read_log(folder.baseline)}
     logs = {name: log for name, log in logs.items() if log}
@@ -210,7 +229,38 @@ def _stage3(
     ]
     return Section(
         tables=tuple(cases_table(t, f"Every held-out case: {name}") for name, t in tables.items()),
-        pictures=(*pictures, _curves(panels, "Training of stage 3.")),
+        pictures=(*pictures, _curves("training_kis", panels, "Training of stage 3.")),
+    )
+
+
+def _calibration(path: Path) -> Section:
+    """Whether probabilities are right; empty where the run did not measure it."""
+    if not path.is_file():
+        return Section()
+    facts = read_stored(CalibrationFacts, path)
+    return Section(
+        text=(
+            "A probability is right where that share of voxels is tumour. Counted inside the "
+            "breast on patients that the networks had not seen; after: calibrated by other "
+            "patients. Few voxels are tumour, so the error is small for networks that say so.",
+        ),
+        scores=(
+            Score("ECE before", f"{facts.ece_before:.4f}", "expected calibration error"),
+            Score(
+                "ECE after",
+                f"{facts.ece_after:.4f}",
+                f"temperature {facts.temperature:.2f}, offset {facts.offset:+.2f}",
+            ),
+        ),
+        pictures=(
+            Picture(
+                "reliability",
+                reliability_figure(facts),
+                "Share of tumour against probability, before and after calibration, and how many "
+                "voxels there are of each probability.",
+                "Reliability diagram: two lines beside the diagonal, and bars of voxel counts.",
+            ),
+        ),
     )
 
 
@@ -221,11 +271,39 @@ def _loss_pictures(folder: RunFolder, stage: str, config: Config) -> list[Pictur
         curve_panel("loss (Eq. 2)", "loss", logs, ["loss"]),
         curve_panel("weighted cross-entropy", "WCE", logs, ["wce"]),
     ]
-    return [_curves(panels, "Training of stage 2: the cross-fitting folds and the final network.")]
+    return [
+        _curves(
+            "training_hipm",
+            panels,
+            "Training of stage 2: the cross-fitting folds and the final network.",
+        )
+    ]
 
 
-def _curves(panels: list[Any], caption: str) -> Picture:
-    return Picture(training_curves_figure(panels), caption, "Line charts over training epochs.")
+def _maps_table(maps: dict[str, Any]) -> Table:
+    """Mean Accuracy and Mean IoU, pooled and of each case."""
+    entries = [("all cases pooled", maps["pooled"])]
+    entries += [(row["name"], row) for row in maps["cases"]]
+    return Table(
+        "Every held-out case: map",
+        ("Case", "Mean Accuracy", "Mean IoU", "Voxel accuracy", "Absent classes", "Voxels"),
+        tuple(
+            (
+                name,
+                *(row[key] for key in ("mean_accuracy", "mean_iou", "voxel_accuracy")),
+                len(row["absent"]),
+                row["voxels"],
+            )
+            for name, row in entries
+        ),
+        "Means are over the classes present in the true map, inside the breast.",
+        folded=True,
+    )
+
+
+def _curves(name: str, panels: list[CurvePanel], caption: str) -> Picture:
+    figure = training_curves_figure(panels)
+    return Picture(name, figure, caption, "Line charts over training epochs.")
 
 
 def _classes(codebook: Codebook, metrics: dict[str, Any]) -> tuple[TissueClass, ...]:
@@ -254,6 +332,10 @@ def _largest_tumour(cases: list[CachedCase]) -> CachedCase:
 
 def _image(case: CachedCase) -> Volume:
     return _on_grid(case, case.image)
+
+
+def _tumour(case: CachedCase) -> Volume | None:
+    return None if case.tumour is None else _on_grid(case, case.tumour)
 
 
 def _on_grid(case: CachedCase, array: Any) -> Volume:

@@ -1,36 +1,71 @@
-"""Write the report that belongs to a folder: of a run or of a segmentation."""
+"""Write the report that belongs to a folder: of a run, of a segmentation or of a study."""
 
 from pathlib import Path
 
+from matplotlib.figure import Figure
+
 from hcnet.errors import InputError
+from hcnet.files import write_aside
 from hcnet.inference.names import SUMMARY
-from hcnet.report.html import write_run_report, write_segmentation_report
+from hcnet.report.content import Report, RunReport, SegmentationReport, pictures_of
+from hcnet.report.html import write_run_report, write_segmentation_report, write_study_report
 from hcnet.report.run_page import run_page
-from hcnet.report.segmentation_page import segmentation_page, write_preview
+from hcnet.report.segmentation_page import segmentation_page
+from hcnet.report.study import is_study
+from hcnet.report.study_page import study_page
 from hcnet.training.folder import RunFolder
 from hcnet.training.validate import RESULTS
 
 REPORT = "report.html"
 
 
-def write_report(folder: Path) -> Path:
+def read_report(folder: Path) -> Report:
+    """What is told of the folder.
+
+    Raises:
+        InputError: the folder holds neither a finished run, nor a segmentation, nor a comparison or
+            an ablation; or its files are damaged.
+        GeometryError: the images of a segmentation do not lie on one grid.
+    """
+    if (RunFolder(folder).validation / RESULTS).is_file():
+        return run_page(folder)
+    if (folder / SUMMARY).is_file() and (folder / "tumour.nii.gz").is_file():
+        return segmentation_page(folder)
+    if is_study(folder):
+        return study_page(folder)
+    raise InputError(
+        f"{folder}: holds neither a finished run of `hcnet train` nor results of "
+        "`hcnet segment`, `hcnet compare` or `hcnet ablate`."
+    )
+
+
+def write_report(folder: Path, report: Report | None = None) -> Path:
     """Write `report.html` (and for a segmentation `preview.png`) from what lies in the folder.
+
+    Args:
+        folder: of a run, a segmentation or a study.
+        report: what `read_report` found there, where that is known already.
 
     Returns:
         the page.
 
     Raises:
-        InputError: the folder holds neither a finished run nor a segmentation.
+        InputError, GeometryError: as `read_report`.
     """
-    page = folder / REPORT
-    if (RunFolder(folder).validation / RESULTS).is_file():
-        write_run_report(run_page(folder), page)
-    elif (folder / SUMMARY).is_file() and (folder / "tumour.nii.gz").is_file():
-        write_preview(folder)
-        write_segmentation_report(segmentation_page(folder), page)
+    page, told = folder / REPORT, report or read_report(folder)
+    if isinstance(told, SegmentationReport):
+        _write_preview(told, folder / "preview.png")
+        write_segmentation_report(told, page)
+    elif isinstance(told, RunReport):
+        write_run_report(told, page)
     else:
-        raise InputError(
-            f"{folder}: holds neither a finished run of `hcnet train` nor results of "
-            "`hcnet segment`."
-        )
+        write_study_report(told, page)
     return page
+
+
+def _write_preview(report: SegmentationReport, path: Path) -> None:
+    """The first picture as a file beside the results, which other programs can show."""
+    first = pictures_of(report)[0].figure
+    if isinstance(first, Figure):
+        with write_aside(path) as aside:
+            first.savefig(aside, dpi=130)

@@ -16,6 +16,8 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse, RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from hcnet.report.script import SCRIPT_SOURCE
+
 COOKIE = "hcnet_token"
 SAFE_METHODS = frozenset({"GET", "HEAD"})
 LARGEST_MESSAGE = 1 << 20
@@ -27,10 +29,12 @@ PAGE_POLICY = (
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 REPORT_POLICY = (
-    "sandbox allow-scripts; default-src 'none'; script-src 'unsafe-inline'; "
+    f"sandbox allow-scripts; default-src 'none'; script-src {SCRIPT_SOURCE}; "
     "style-src 'unsafe-inline'; img-src data:; font-src data:"
 )
-"""For a report, which holds all it needs: no origin, no network."""
+"""For a report, which holds all it needs: no origin, no network, no script but the report's own.
+
+A report of an hcnet with another script shows its pictures, as it does where scripts are off."""
 
 _HEADERS = {
     "x-content-type-options": "nosniff",
