@@ -124,7 +124,7 @@ def run_page(tmp_path_factory: pytest.TempPathFactory) -> str:
     report = RunReport(
         EVIL, EVIL, EVIL,
         section("summary"), section("cohort"), section("one"), section("two"), section("three"),
-        section("calibration"), classes(), EVIL, (EVIL,),
+        classes(), EVIL, (EVIL,),
         {EVIL: {"inner": [1, EVIL, None], "b": True}}, {"torch": "2", "list": [{"x": EVIL}]},
     )  # fmt: skip
     write_run_report(report, path)
@@ -149,7 +149,8 @@ def study_page(tmp_path_factory: pytest.TempPathFactory) -> str:
     path = tmp_path_factory.mktemp("study") / "report.html"
     panels = Section(pictures=(Picture("panel", stored(0, 0, 0), EVIL, EVIL),))
     report = StudyReport(
-        EVIL, EVIL, EVIL, EVIL, section("table"), section("paired"), panels, (EVIL,), (EVIL,),
+        EVIL, EVIL, EVIL, EVIL, section("table"), section("paired"), panels,
+        section("calibration"), (EVIL,), (EVIL,),
         {EVIL: EVIL}, {"torch": "2"},
     )  # fmt: skip
     write_study_report(report, path)
@@ -189,7 +190,7 @@ def test_pictures_are_inside(page: str) -> None:
 
 def test_anchors_lead_somewhere(run_page: str) -> None:
     targets = [r[1:] for r in Page(run_page).references if r.startswith("#")]
-    assert len(targets) == 8
+    assert len(targets) == 7
     assert set(targets) <= set(re.findall(r'id="([^"]+)"', run_page))
 
 

@@ -177,3 +177,18 @@ def picture() -> bytes:
     stream = io.BytesIO()
     Image.new("RGB", (16, 9)).save(stream, "png")
     return stream.getvalue()
+
+
+def test_a_calibration_beside_the_results_is_shown(folder: Path) -> None:
+    assert not study_page(folder).calibration.pictures
+    one = [{"confidence": 0.25, "observed": 0.5, "count": 3}]
+    facts = {"temperature": 2.0, "offset": -0.5, "ece_before": 0.25, "ece_after": 0.03125}
+    write_json(folder / "calibration.json", {**facts, "bins_before": one, "bins_after": one})
+    page = study_page(folder)
+    assert names(page.calibration.pictures) == ["reliability"]
+    text = write_report(folder).read_text(encoding="utf-8")
+    assert "how often the probability is right" in text
+    assert "0.0312" in text
+    (folder / "calibration.json").write_text("{}")
+    with pytest.raises(InputError, match=r"calibration\.json"):
+        study_page(folder)

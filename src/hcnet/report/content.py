@@ -182,7 +182,6 @@ class RunReport:
         stage1: TIC clustering.
         stage2: HIPM.
         stage3: KIS-Net and the baseline.
-        calibration: whether probabilities are right; empty where that was not measured.
         classes: legend of the heterogeneity map, with mean curves and composition.
         curve_label: what the classes' curves are.
         warnings: sentences that the reader must not miss.
@@ -198,7 +197,6 @@ class RunReport:
     stage1: Section
     stage2: Section
     stage3: Section
-    calibration: Section = field(default_factory=Section)
     classes: tuple[TissueClass, ...] = ()
     curve_label: str = ""
     warnings: tuple[str, ...] = ()
@@ -218,6 +216,7 @@ class StudyReport:
         table: all methods, with the forest plot.
         paired: each method against the reference method, patient by patient.
         panels: pictures of held-out cases.
+        calibration: whether the method's probabilities are right; empty where not measured.
         notes: what the numbers are, and what they are not.
         warnings: sentences that the reader must not miss.
         settings: of the study; nested JSON values.
@@ -231,6 +230,7 @@ class StudyReport:
     table: Section
     paired: Section
     panels: Section = field(default_factory=Section)
+    calibration: Section = field(default_factory=Section)
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
@@ -245,8 +245,9 @@ def pictures_of(report: Report) -> tuple[Picture, ...]:
     if isinstance(report, SegmentationReport):
         return report.pictures
     if isinstance(report, StudyReport):
-        sections: tuple[Section, ...] = (report.table, report.paired, report.panels)
+        tables = (report.table, report.paired)
+        sections: tuple[Section, ...] = (*tables, report.panels, report.calibration)
     else:
-        stages = (report.stage1, report.stage2, report.stage3, report.calibration)
+        stages = (report.stage1, report.stage2, report.stage3)
         sections = (report.summary, report.cohort, *stages)
     return tuple(picture for section in sections for picture in section.pictures)

@@ -11,8 +11,8 @@ from hcnet.report.stored import BundleFacts, TrainingData
 def learned_section(bundle: BundleFacts) -> Section:
     """The part of a segmentation's report on its model; empty where the manifest tells nothing.
 
-    Scores are shown in the form that `bundle.json` has them (`networks`, each with a `summary` of
-    means); others are left out.
+    Scores are shown in the two forms that `bundle.json` has them: `networks`, each with a
+    `summary` of means, or `cross_validation` with `arms`, each with `metrics`. Others are left out.
     """
     text = [] if bundle.training_data is None else [_data(bundle.name, bundle.training_data)]
     rows = tuple(_rows(bundle.scores))
@@ -43,12 +43,22 @@ def _count(cases: int | tuple[str, ...] | None) -> int | None:
     return len(cases) if isinstance(cases, tuple) else cases
 
 
-def _rows(scores: Mapping[str, Any]) -> Iterator[tuple[Cell, ...]]:
+def _summaries(scores: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Title and means of each network."""
     networks = scores.get("networks")
     for network, found in networks.items() if isinstance(networks, dict) else ():
-        summary = found.get("summary") if isinstance(found, dict) else None
+        yield str(network), found.get("summary") if isinstance(found, dict) else None
+    crossed = scores.get("cross_validation")
+    arms = crossed.get("arms") if isinstance(crossed, dict) else None
+    for arm, found in arms.items() if isinstance(arms, dict) else ():
+        if isinstance(found, dict):
+            yield f"{arm}: {found.get('isolates', '')}", found.get("metrics")
+
+
+def _rows(scores: Mapping[str, Any]) -> Iterator[tuple[Cell, ...]]:
+    for network, summary in _summaries(scores):
         for metric, estimate in summary.items() if isinstance(summary, dict) else ():
             if metric in HEADINGS and isinstance(estimate, dict):
                 numbers = [estimate.get(key) for key in ("mean", "low", "high", "n")]
                 if all(value is None or isinstance(value, int | float) for value in numbers):
-                    yield (str(network), HEADINGS[metric], *numbers)
+                    yield (network, HEADINGS[metric], *numbers)

@@ -1,12 +1,14 @@
 """Reliability diagram: the share of tumour among voxels of like probability."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from hcnet.report.charts import COLOURS, FAINT, plain_axes
-from hcnet.report.stored import CalibrationFacts, ReliabilityBin
+from hcnet.report.content import Picture, Score, Section
+from hcnet.report.stored import CalibrationFacts, ReliabilityBin, read_stored
 
 
 def reliability_figure(facts: CalibrationFacts) -> Figure:
@@ -52,3 +54,38 @@ def _line(
         color=COLOURS[colour], marker=marker, ls=style, lw=1.6, ms=4.5,
         markerfacecolor="white" if colour else COLOURS[colour], label=label or None,
     )  # fmt: skip
+
+
+def calibration_section(path: Path) -> Section:
+    """Whether probabilities are right, from a `calibration.json`; empty where there is none.
+
+    Raises:
+        InputError: the file is damaged.
+    """
+    if not path.is_file():
+        return Section()
+    facts = read_stored(CalibrationFacts, path)
+    return Section(
+        text=(
+            "A probability is right where that share of voxels is tumour. Counted inside the "
+            "breast on patients that the networks had not seen; after: calibrated by other "
+            "patients. Few voxels are tumour, so the error is small for networks that say so.",
+        ),
+        scores=(
+            Score("ECE before", f"{facts.ece_before:.4f}", "expected calibration error"),
+            Score(
+                "ECE after",
+                f"{facts.ece_after:.4f}",
+                f"temperature {facts.temperature:.2f}, offset {facts.offset:+.2f}",
+            ),
+        ),
+        pictures=(
+            Picture(
+                "reliability",
+                reliability_figure(facts),
+                "Share of tumour against probability, before and after calibration, and how many "
+                "voxels there are of each probability.",
+                "Reliability diagram: two lines beside the diagonal, and bars of voxel counts.",
+            ),
+        ),
+    )

@@ -21,8 +21,6 @@ from hcnet.report.blocks import cases_table, difference_score, estimate_score, s
 from hcnet.report.charts import CurvePanel, curve_panel, paired_dots_figure, training_curves_figure
 from hcnet.report.content import Picture, RunReport, Score, Section, Table, TissueClass
 from hcnet.report.panels import MapCase, MaskCase, map_panel, segmentation_panel
-from hcnet.report.reliability import reliability_figure
-from hcnet.report.stored import CalibrationFacts, read_stored
 from hcnet.training.folder import COHORT, RunFolder, read_run_config
 from hcnet.training.label_maps import METRICS
 from hcnet.training.logbook import read_log
@@ -31,7 +29,6 @@ from hcnet.training.validate import RESULTS
 from hcnet.volumes.nifti import read_nifti
 from hcnet.volumes.volume import Volume
 
-CALIBRATION = "calibration.json"
 PANEL_CASES = 6
 
 
@@ -57,7 +54,6 @@ def run_page(root: Path) -> RunReport:
         stage1=_stage1(codebook, metrics, held, folder),
         stage2=_stage2(results, held, folder, config),
         stage3=_stage3(tables, held, folder),
-        calibration=_calibration(root / CALIBRATION),
         classes=_classes(codebook, metrics),
         curve_label=f"relative enhancement, 0 to {codebook.grid_s[-1]:.0f} s",
         settings=config.model_dump(mode="json", by_alias=True),
@@ -230,37 +226,6 @@ def _stage3(
     return Section(
         tables=tuple(cases_table(t, f"Every held-out case: {name}") for name, t in tables.items()),
         pictures=(*pictures, _curves("training_kis", panels, "Training of stage 3.")),
-    )
-
-
-def _calibration(path: Path) -> Section:
-    """Whether probabilities are right; empty where the run did not measure it."""
-    if not path.is_file():
-        return Section()
-    facts = read_stored(CalibrationFacts, path)
-    return Section(
-        text=(
-            "A probability is right where that share of voxels is tumour. Counted inside the "
-            "breast on patients that the networks had not seen; after: calibrated by other "
-            "patients. Few voxels are tumour, so the error is small for networks that say so.",
-        ),
-        scores=(
-            Score("ECE before", f"{facts.ece_before:.4f}", "expected calibration error"),
-            Score(
-                "ECE after",
-                f"{facts.ece_after:.4f}",
-                f"temperature {facts.temperature:.2f}, offset {facts.offset:+.2f}",
-            ),
-        ),
-        pictures=(
-            Picture(
-                "reliability",
-                reliability_figure(facts),
-                "Share of tumour against probability, before and after calibration, and how many "
-                "voxels there are of each probability.",
-                "Reliability diagram: two lines beside the diagonal, and bars of voxel counts.",
-            ),
-        ),
     )
 
 

@@ -13,9 +13,11 @@ from hcnet.evaluation.tables import HEADINGS
 from hcnet.files import read_json
 from hcnet.report.blocks import FEW, FEW_RULE
 from hcnet.report.content import Cell, Picture, Section, StudyReport, Table
+from hcnet.report.reliability import calibration_section
 from hcnet.report.study import Method, Study, read_study
 from hcnet.report.study_charts import Pairs, differences_figure, paired_lines_figure, pairs_of
 
+CALIBRATION = "calibration.json"
 _PANELS = (
     ("panel_pre", "Held-out cases, methods that see the pre-contrast image alone."),
     ("panel_post", "Held-out cases, methods that see contrast."),
@@ -53,6 +55,7 @@ def study_page(folder: Path) -> StudyReport:
         ),
         paired=_paired(study),
         panels=Section(pictures=pictures),
+        calibration=calibration_section(folder / CALIBRATION),
         notes=(*study.notes, *_few(study)),
         warnings=study.warnings,
         settings=settings,

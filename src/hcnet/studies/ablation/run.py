@@ -7,6 +7,7 @@ OUT/seed<i>/ARM/                     one training, and `scores.json` when it is 
                                      own maps also kinetics/ and hipm/; with several folds
                                      OUT/seed<i>/fold<j>/ARM/, and there `scores_tuned.json`
 OUT/results.json, table.*, figure.*, cases.csv     written after each complete seed
+OUT/calibration.json                 of the method, where every patient was held out once
 """
 
 from collections.abc import Sequence
@@ -19,6 +20,7 @@ from hcnet.files import write_aside, write_json, write_text
 from hcnet.progress import SILENT, Progress
 from hcnet.runtime import best_precision, environment, make_fabric
 from hcnet.studies.ablation.figure import forest_figure
+from hcnet.studies.ablation.out_of_fold import CALIBRATION, METHOD, out_of_fold
 from hcnet.studies.ablation.plan import Plan, make_plan
 from hcnet.studies.ablation.records import ArmRecord
 from hcnet.studies.ablation.seed import SeedTrainings
@@ -238,6 +240,11 @@ def _write_results(
     write_text(out / "table.md", markdown(summary, plan.left_out, reference))
     write_results_csv(summary, out / "table.csv")
     write_cases_csv(records, facts, out / "cases.csv")
+    if len(folds) > 1 and METHOD in summary.arms:
+        held = [case for fold in folds for case in fold.hold]
+        truths = {name: each.tumour for s in splits for name, each in s.references.items()}
+        result = out_of_fold(held, truths, out).calibrated(config.seed)
+        write_json(out / CALIBRATION, result.as_json())
     figure = forest_figure(summary)
     for suffix in ("png", "svg"):
         with write_aside(out / f"figure.{suffix}") as aside:

@@ -1,0 +1,78 @@
+"""The held-out predictions of a cross-validated arm: what they are worth as probabilities."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hcnet.cohorts.case import VolumeSource
+from hcnet.errors import InputError
+from hcnet.evaluation.calibration import CalibrationResult, calibrate
+from hcnet.evaluation.evaluate import read_mask
+from hcnet.evaluation.threshold import best_threshold, dsc_curve
+from hcnet.inference.calibration import Calibration
+from hcnet.prepare.cache import CachedCase
+from hcnet.studies.ablation.seed import PROBABILITIES
+from hcnet.training.validate import native_prediction
+from hcnet.volumes.volume import to_canonical
+
+METHOD = "P"
+"""The arm that becomes a bundle."""
+CALIBRATION = "calibration.json"
+
+
+@dataclass(frozen=True, eq=False)
+class OutOfFold:
+    """Held-out predictions, patient by patient; each pass reads them anew.
+
+    Attributes:
+        cases: prepared cases, each held out once.
+        references: the true tumour of each.
+        files: probability files of each case on the prepared grid, one a seed; their mean counts.
+    """
+
+    cases: Sequence[CachedCase]
+    references: Mapping[str, VolumeSource]
+    files: Mapping[str, Sequence[Path]]
+
+    def __iter__(self) -> Iterator[tuple[NDArray[Any], NDArray[np.bool_], NDArray[np.bool_]]]:
+        """Probability, truth and breast of each case, (X, Y, Z) on its own grid."""
+        for case in self.cases:
+            mean = np.mean([np.load(file).astype(np.float32) for file in self.files[case.name]], 0)
+            found, breast = map(to_canonical, native_prediction(case, mean))
+            yield found.data, read_mask(self.references[case.name]).data > 0, breast.data > 0
+
+    def calibrated(self, seed: int) -> CalibrationResult:
+        """Fit temperature and offset, and measure them on patients they were not fitted to."""
+        return calibrate(self, seed=seed)
+
+    def threshold(self, calibration: Calibration) -> float:
+        """Of the calibrated probability: that of the best mean DSC."""
+        return best_threshold(
+            [dsc_curve(calibration.of(found), breast, truth) for found, truth, breast in self]
+        )
+
+
+def out_of_fold(
+    cases: Sequence[CachedCase],
+    references: Mapping[str, VolumeSource],
+    crossed: Path,
+    arm: str = METHOD,
+) -> OutOfFold:
+    """The held-out predictions of an arm in the folder of a cross-validation.
+
+    Raises:
+        InputError: those of a case are missing.
+    """
+    files = {}
+    for case in cases:
+        found = sorted(crossed.glob(f"seed*/fold*/{arm}/{PROBABILITIES}/{case.name}.npy"))
+        if not found:
+            raise InputError(
+                f"{crossed}: has no held-out prediction of {case.name}; run it to its end."
+            )
+        files[case.name] = found
+    return OutOfFold(cases, references, files)

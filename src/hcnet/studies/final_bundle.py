@@ -1,0 +1,163 @@
+"""The bundle of a method that was cross-validated: trained on all patients, judged on each once.
+
+A cross-validation (`hcnet ablate --folds`) tells how well the method does on patients that it has
+not seen; nobody uses its networks. Here the same trainings run once more on all patients, and the
+predictions of the cross-validation give what needs held-out patients: scores, calibration and
+threshold.
+
+OUT/member<i>/           stages 1 to 3 with the i-th seed; stage 1 is that of the first
+OUT/bundle/
+"""
+
+import datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from hcnet.cohorts.cohort import Cohort
+from hcnet.errors import ConfigError, InputError
+from hcnet.evaluation.calibration import CalibrationResult
+from hcnet.files import read_json
+from hcnet.inference.bundle import Bundle, WeightsForm, write_bundle
+from hcnet.inference.input_statistics import training_statistics
+from hcnet.kinetics.clustering import Clustering
+from hcnet.prepare.cache import prepared_cases
+from hcnet.progress import SILENT, Progress
+from hcnet.runtime import best_precision, make_fabric
+from hcnet.studies.ablation.arms import ARMS, BASELINE
+from hcnet.studies.ablation.out_of_fold import METHOD, out_of_fold
+from hcnet.studies.ablation.run import RESULTS
+from hcnet.studies.ablation.segmenters import ArmFiles, train_arm
+from hcnet.studies.map_stages import Maps, label_cases, predict_maps
+from hcnet.studies.material import Material, Split, check_cohorts
+from hcnet.studies.truth import references
+from hcnet.training.folder import COHORT, RunFolder, open_run, read_run_config, same_cases
+from hcnet.training.stage_kis import stage3_channels
+
+
+def make_bundle(
+    cohort: Cohort,
+    crossed: Path,
+    out: Path,
+    *,
+    name: str,
+    licence: str,
+    members: int = 1,
+    weights: WeightsForm = "float16",
+    progress: Progress = SILENT,
+) -> Bundle:
+    """Train on all patients of a cross-validated cohort and write the bundle.
+
+    Args:
+        cohort: the cases of the cross-validation.
+        crossed: folder of `hcnet ablate --folds` with the arm P.
+        out: folder of the trainings and the bundle; the same folder resumes.
+        name: of the bundle.
+        licence: of the bundle, after that of the data.
+        members: networks of as many seeds predict together.
+        weights: how they are stored.
+        progress: listener.
+
+    Raises:
+        InputError: `crossed` is no finished cross-validation of the method, or a case cannot be
+            used.
+        ConfigError: it was of other cases, or `out` holds something else.
+    """
+    config, results = read_run_config(crossed), _read_results(crossed)
+    check_cohorts(cohort, None)
+    open_run(out, config)
+    cases = prepared_cases(cohort.cases, config.prepare, crossed / "cache", progress)
+    keys = {case.name: case.folder.name for case in sorted(cases, key=lambda case: case.name)}
+    if read_json(crossed / COHORT) != keys:
+        raise ConfigError(f"{crossed}: is a cross-validation of other cases than {cohort.root}.")
+    same_cases(RunFolder(out), keys)
+
+    truths = {name: each.tumour for name, each in references(cohort.root, cohort.cases).items()}
+    predictions = out_of_fold(cases, truths, crossed)
+    result = predictions.calibrated(config.seed)
+    threshold = predictions.threshold(result.calibration)
+
+    material = Material(Split(cohort.root, cohort.cases, (), (), {}), tuple(cases), (), ())
+    fabric = make_fabric(best_precision() if config.precision == "auto" else config.precision)
+    trained: list[tuple[nn.Module, nn.Module]] = []
+    for number in range(members):
+        progress.message(f"member {number + 1} of {members}: {len(cases)} training cases")
+        folder = RunFolder(out / f"member{number}")
+        own = config.model_copy(update={"seed": config.seed + number})
+        if number:
+            Clustering.load(RunFolder(out / "member0").kinetics).save(folder.kinetics)
+        own = label_cases(Maps(), material, folder, own, progress)
+        hipm = predict_maps(Maps(), material, folder, own, fabric, progress).hipm
+        files = ArmFiles(
+            {case.name: case.files["image"] for case in cases},
+            {case.name: folder.maps(case.name) for case in cases},
+        )
+        method = next(arm for arm in ARMS if arm.name == METHOD)
+        kis = train_arm(method, material, files, folder.kis, own, fabric, progress)
+        trained.append((hipm, kis))
+    return write_bundle(
+        out / "bundle",
+        hipm=[hipm for hipm, _ in trained],
+        kis=[kis for _, kis in trained],
+        hipm_network=_stored(config.hipm, 1, config.kinetics.k + 1),
+        kis_network=_stored(config.kis, stage3_channels(config, with_maps=True), 1),
+        clustering=Clustering.load(RunFolder(out / "member0").kinetics),
+        weights=weights,
+        name=name,
+        hcnet_version=version("hcnet"),
+        created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        licence=licence,
+        training_data={"cohort": cohort.root.name, "cases": [case.name for case in cases]},
+        scores=_scores(results, result),
+        maps=config.kis.maps,
+        prepare=config.prepare,
+        inference=config.inference.model_copy(update={"threshold": threshold}),
+        calibration=result.calibration,
+        input_statistics=training_statistics(cases, progress),
+    )
+
+
+def _read_results(crossed: Path) -> dict[str, Any]:
+    file = crossed / RESULTS
+    if not file.is_file():
+        raise InputError(f"{crossed}: has no {RESULTS}; give the folder of a finished ablation.")
+    results: dict[str, Any] = read_json(file)
+    if len(results.get("folds", ())) < 2 or METHOD not in results.get("arms", {}):
+        raise InputError(
+            f"{crossed}: is no cross-validation of the method; make one by "
+            f"hcnet ablate COHORT --folds 5 --arms {METHOD}."
+        )
+    return results
+
+
+def _scores(results: dict[str, Any], calibration: CalibrationResult) -> dict[str, Any]:
+    """What the bundle tells of itself: the cross-validation's numbers, those of rivals too."""
+    return {
+        "cross_validation": {
+            "folds": len(results["folds"]),
+            "seeds": results["seeds"],
+            "threshold": "of each fold, chosen on the other folds",
+            "arms": {
+                name: {"isolates": arm["isolates"], "metrics": arm["metrics"]}
+                for name, arm in results["arms"].items()
+            },
+            "compared": [
+                each for each in results["compared"] if BASELINE in (each["first"], each["second"])
+            ],
+        },
+        "calibration": {
+            "ece_before": calibration.before.ece,
+            "ece_after": calibration.after.ece,
+        },
+    }
+
+
+def _stored(stage: Any, in_channels: int, out_channels: int) -> dict[str, Any]:
+    return {
+        "network": stage.network,
+        "patch": stage.patch,
+        "in_channels": in_channels,
+        "out_channels": out_channels,
+    }
