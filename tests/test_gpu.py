@@ -86,6 +86,6 @@ def test_a_run_trained_here_segments_alike_on_both(tiny_cohort, tmp_path) -> Non
 def test_the_same_seed_gives_the_same_weights(tiny_cohort, tmp_path) -> None:
     for name in ("one", "other"):
         train_run(tiny_cohort, tiny_config(), tmp_path / name, baseline=False)
-    for file in ("hipm.safetensors", "kis.safetensors"):
+    for file in ("hipm-0.safetensors", "kis-0.safetensors"):
         one, other = ((tmp_path / n / "bundle" / file).read_bytes() for n in ("one", "other"))
         assert one == other, file

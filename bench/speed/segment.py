@@ -99,8 +99,8 @@ def _make(folder: Path, uxnet: dict[str, Any]) -> None:
     about = {"patch": PATCH}
     write_bundle(
         folder / "bundle",
-        hipm=hipm,
-        kis=kis,
+        hipm=[hipm],
+        kis=[kis],
         hipm_network={
             **about, "network": {"name": "uxnet", "options": uxnet}, "out_channels": CODES + 1,
         },
@@ -128,7 +128,7 @@ def _theirs(folder: Path) -> None:
 
     from hcnet.inference.bundle import open_bundle
 
-    hipm, kis = (plain(network) for network in open_bundle(folder / "bundle").networks())
+    hipm, kis = (plain(network) for network in open_bundle(folder / "bundle").member(0))
     started = clock()
     file = nib.load(folder / "exam.nii.gz")
     image = np.asarray(file.dataobj, np.float32)

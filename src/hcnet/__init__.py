@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from hcnet.errors import HcnetError
     from hcnet.evaluation.evaluate import evaluate_masks
     from hcnet.inference.bundle import Bundle, open_bundle
-    from hcnet.inference.segment import Segmentation, segment
+    from hcnet.inference.segment import segment
+    from hcnet.inference.segmentation import Segmentation
     from hcnet.runtime import make_fabric
     from hcnet.training.cluster import cluster_to_folder
     from hcnet.training.run import train_run
@@ -36,7 +37,7 @@ _WHERE = {
     "Config": "hcnet.config",
     "Grid": "hcnet.volumes.volume",
     "HcnetError": "hcnet.errors",
-    "Segmentation": "hcnet.inference.segment",
+    "Segmentation": "hcnet.inference.segmentation",
     "Volume": "hcnet.volumes.volume",
     "cluster_to_folder": "hcnet.training.cluster",
     "evaluate_masks": "hcnet.evaluation.evaluate",

@@ -56,9 +56,9 @@ def test_help_fits_the_terminal(width: int) -> None:
 
 def test_required_options_are_in_the_usage_line_and_marked() -> None:
     usage, *lines = help_of("segment", 100).splitlines()
-    assert usage == "Usage: hcnet segment EXAM... --out OUT --bundle BUNDLE [OPTIONS]"
+    assert usage == "Usage: hcnet segment EXAM... --out OUT [OPTIONS]"
     marked = [line.split()[1] for line in lines if line.endswith("[required]") and "--" in line]
-    assert marked == ["--out", "--bundle"]
+    assert marked == ["--out"]
 
 
 def test_all_verbs_share_the_common_options() -> None:

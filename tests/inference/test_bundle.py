@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from hcnet.errors import BundleError
-from hcnet.inference.bundle import open_bundle
+from hcnet.inference.bundle import open_bundle, rounded, write_bundle
+from tiny_ensemble import ensemble
 
 
 @pytest.fixture
@@ -17,9 +18,9 @@ def bundle(tiny_run, tmp_path):
     return copy
 
 
-def edited(bundle, **changes):
+def edited(bundle, replace=False, **changes):
     path = bundle / "bundle.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+    path.write_text(json.dumps(changes if replace else json.loads(path.read_text()) | changes))
     return bundle
 
 
@@ -31,14 +32,83 @@ def test_folder_and_zip_are_the_same(bundle, tmp_path):
         other = open_bundle(type(bundle)(path))
         assert other.info == first.info
         assert other.digest() == first.digest()
-        for a, b in zip(first.networks(), other.networks(), strict=True):
-            assert all(
-                torch.equal(x, y)
-                for x, y in zip(a.state_dict().values(), b.state_dict().values(), strict=True)
+        for a, b in zip(first.member(0), other.member(0), strict=True):
+            assert same_weights(a, b)
+
+
+def same_weights(one, other):
+    pairs = zip(one.state_dict().values(), other.state_dict().values(), strict=True)
+    return all(torch.equal(a, b) for a, b in pairs)
+
+
+def test_an_ensemble_keeps_its_members_apart_and_in_order(bundle, tmp_path):
+    _, networks = ensemble(bundle, tmp_path / "three", 3)
+    opened = open_bundle(tmp_path / "three")
+    assert opened.members == len(opened.networks()) == 3
+    for given, stored in zip(networks, opened.networks(), strict=True):
+        assert all(same_weights(a, b) for a, b in zip(given, stored, strict=True))
+    assert not same_weights(opened.member(0)[0], opened.member(1)[0])
+    (tmp_path / "three" / "kis-2.safetensors").unlink()
+    opened.member(1)
+    with pytest.raises(BundleError, match=r"has no kis-2\.safetensors"):
+        opened.member(2)
+
+
+def test_half_precision_halves_the_files_and_tells_what_comes_back(bundle, tmp_path):
+    _, [networks] = ensemble(bundle, tmp_path / "half", 1, weights="float16")
+    opened = open_bundle(tmp_path / "half")
+    assert opened.info.weights == "float16"
+    for key, given, stored in zip(("hipm", "kis"), networks, opened.member(0), strict=True):
+        assert {t.dtype for t in stored.parameters()} == {torch.float32}
+        assert same_weights(stored, rounded(given, "float16"))
+        assert not same_weights(stored, given)
+        sizes = [(f / f"{key}-0.safetensors").stat().st_size for f in (tmp_path / "half", bundle)]
+        assert sizes[0] < 0.75 * sizes[1]  # headers are half of these tiny files
+    with torch.no_grad():
+        next(networks[1].parameters()).fill_(1e6)
+    with pytest.raises(BundleError, match="do not fit float16"):
+        rounded(networks[1], "float16")
+
+
+def test_networks_that_do_not_pair_up_are_not_written(bundle, tmp_path):
+    opened = open_bundle(bundle)
+    hipm, kis = opened.member(0)
+    for pair in (([hipm], []), ([], []), ([hipm, hipm], [kis])):
+        with pytest.raises(BundleError, match="as many HIPMs as KIS-Nets"):
+            write_bundle(
+                tmp_path / "odd",
+                hipm=pair[0],
+                kis=pair[1],
+                hipm_network={},
+                kis_network={},
+                clustering=opened.clustering,
             )
+    assert not (tmp_path / "odd" / "bundle.json").exists()
 
 
-@pytest.mark.parametrize("name", ["hipm.safetensors", "kis.safetensors", "codebook.json"])
+def as_schema_1(bundle):
+    """The bundle in the form that was written before there were ensembles."""
+    info = json.loads((bundle / "bundle.json").read_text())
+    for key in ("hipm", "kis"):
+        [weights] = info[key].pop("files")
+        (bundle / weights["file"]).rename(bundle / f"{key}.safetensors")
+        info[key] |= {"file": f"{key}.safetensors", "sha256": weights["sha256"]}
+    for key in ("weights", "calibration", "input_statistics"):
+        info.pop(key)
+    return edited(bundle, **info | {"schema_version": 1}, replace=True)
+
+
+def test_schema_1_is_an_ensemble_of_one(bundle):
+    now = open_bundle(bundle)
+    networks = now.member(0)
+    before = open_bundle(as_schema_1(bundle))
+    assert before.members == 1
+    assert all(same_weights(a, b) for a, b in zip(networks, before.member(0), strict=True))
+    changed = {"hipm": before.info.hipm, "kis": before.info.kis}
+    assert before.info == now.info.model_copy(update=changed)
+
+
+@pytest.mark.parametrize("name", ["hipm-0.safetensors", "kis-0.safetensors", "codebook.json"])
 def test_altered_files_are_refused(bundle, name):
     content = bytearray((bundle / name).read_bytes())
     content[-2] ^= 1
@@ -47,7 +117,7 @@ def test_altered_files_are_refused(bundle, name):
         open_bundle(bundle).networks()
 
 
-@pytest.mark.parametrize("name", ["bundle.json", "kis.safetensors", "vqvae.safetensors"])
+@pytest.mark.parametrize("name", ["bundle.json", "kis-0.safetensors", "vqvae.safetensors"])
 def test_incomplete_bundles_are_refused(bundle, name):
     (bundle / name).unlink()
     with pytest.raises(BundleError, match=f"has no {name}"):
@@ -56,15 +126,47 @@ def test_incomplete_bundles_are_refused(bundle, name):
 
 def test_other_schema_versions_and_unknown_fields_are_refused(bundle):
     with pytest.raises(BundleError, match="schema_version"):
-        open_bundle(edited(bundle, schema_version=2))
+        open_bundle(edited(bundle, schema_version=3))
     with pytest.raises(BundleError, match="surprise"):
-        open_bundle(edited(bundle, schema_version=1, surprise=True))
+        open_bundle(edited(bundle, schema_version=2, surprise=True))
 
 
 def test_files_outside_the_bundle_cannot_be_named(bundle):
     info = json.loads((bundle / "bundle.json").read_text())
-    with pytest.raises(BundleError, match="file"):
-        open_bundle(edited(bundle, hipm=info["hipm"] | {"file": "../secret.safetensors"}))
+    [weights] = info["hipm"].pop("files")
+    for name in ("../secret.safetensors", "hipm-0.safetensors\n", "/hipm.safetensors"):
+        files = [weights | {"file": name}]
+        with pytest.raises(BundleError, match="file"):
+            open_bundle(edited(bundle, hipm=info["hipm"] | {"files": files}))
+        old = info["hipm"] | files[0]  # as schema 1 has it
+        with pytest.raises(BundleError, match="file"):
+            open_bundle(edited(bundle, hipm=old, schema_version=1))
+
+
+@pytest.mark.parametrize(
+    ("numbers", "why"),
+    [
+        ([], "at least 1"),
+        ([0, 1], "different numbers"),
+        ([0] * 65, "at most 64"),
+    ],
+)
+def test_members_that_do_not_add_up_are_refused(bundle, numbers, why):
+    hipm = json.loads((bundle / "bundle.json").read_text())["hipm"]
+    [weights] = hipm["files"]
+    files = [weights | {"file": f"hipm-{number}.safetensors"} for number in numbers]
+    with pytest.raises(BundleError, match=why):
+        open_bundle(edited(bundle, hipm=hipm | {"files": files}))
+
+
+def test_members_cannot_share_weights(bundle):
+    info = json.loads((bundle / "bundle.json").read_text())
+    twice = {key: info[key] | {"files": 2 * info[key]["files"]} for key in ("hipm", "kis")}
+    with pytest.raises(BundleError, match="named twice"):
+        open_bundle(edited(bundle, **twice))
+    swapped = info["hipm"] | {"files": info["kis"]["files"]}
+    with pytest.raises(BundleError, match="not its own"):
+        open_bundle(edited(bundle, hipm=swapped, kis=info["kis"]))
 
 
 def test_weights_of_another_network_are_refused(bundle):

@@ -67,7 +67,7 @@ def test_a_finished_run_is_not_trained_again(tiny_run, tiny_cohort, tmp_path, mo
 def test_the_same_seed_gives_the_same_run(tiny_run, tiny_cohort, tmp_path):
     train_run(tiny_cohort, tiny_config(), tmp_path / "again", baseline=False)
     first, second = RunFolder(tiny_run), RunFolder(tmp_path / "again")
-    for name in ("hipm.safetensors", "kis.safetensors", "vqvae.safetensors", "codebook.json"):
+    for name in ("hipm-0.safetensors", "kis-0.safetensors", "vqvae.safetensors", "codebook.json"):
         assert (first.bundle / name).read_bytes() == (second.bundle / name).read_bytes()
 
 

@@ -25,7 +25,7 @@ export function examTools(exam: Exam, about: About, queued: (job: Job) => void):
       exam.name,
       { id: "exam" },
       el("p", {}, go),
-      el("p", { class: "small" }, about.bundle ? `Bundle: ${about.bundle.name}.` : "Start hcnet serve with --bundle to segment."),
+      el("p", { class: "small" }, about.bundle ? `Bundle: ${about.bundle.name}.` : "Start hcnet serve without --look-only to segment."),
     ),
     ...(exam.found ? [phases(exam.found)] : []),
   ];

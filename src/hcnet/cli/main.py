@@ -14,6 +14,7 @@ import typer
 from hcnet.cli.ablate import ablate
 from hcnet.cli.box_to_mask import box_to_mask
 from hcnet.cli.breast_mask import breast_mask
+from hcnet.cli.bundle import bundle
 from hcnet.cli.choose_k import choose_k
 from hcnet.cli.cluster import cluster
 from hcnet.cli.compare import compare
@@ -35,7 +36,7 @@ from hcnet.errors import EXIT_CODES, INTERRUPTED, HcnetError, InputError
 VERBS: Mapping[str, tuple[Callable[..., None] | typer.Typer, ...]] = {
     "Exams": (inspect, segment, serve, cluster, enhancement, breast_mask, report),
     "Cohorts": (import_, export, pacs, box_to_mask, phantom),
-    "Training and scores": (train, evaluate, networks),
+    "Training and scores": (train, bundle, evaluate, networks),
     "Studies": (compare, ablate, choose_k),
 }
 """By the heading of the help; a `typer.Typer` has verbs of its own."""

@@ -67,6 +67,15 @@ Times = Annotated[
     str | None,
     typer.Option("--times", metavar="S,S,...", help="Acquisition times (s), such as 0,120,240."),
 ]
+BundleChoice = Annotated[
+    str,
+    typer.Option(
+        "--bundle",
+        "-b",
+        metavar="BUNDLE",
+        help="Trained networks: folder or zip of `hcnet train`, or a name of `hcnet bundle list`.",
+    ),
+]
 BreastMask = Annotated[
     Path | None,
     typer.Option(

@@ -5,7 +5,16 @@ from typing import Annotated
 
 import typer
 
-from hcnet.cli.options import BreastMask, Force, Json, PrePhase, ResultFolder, SeriesNumbers
+from hcnet.cli.options import (
+    BreastMask,
+    BundleChoice,
+    Force,
+    Json,
+    PrePhase,
+    ResultFolder,
+    SeriesNumbers,
+)
+from hcnet.inference.built_in import DEFAULT
 
 
 def segment(
@@ -18,12 +27,7 @@ def segment(
         ),
     ],
     out: ResultFolder,
-    bundle: Annotated[
-        Path,
-        typer.Option(
-            "--bundle", "-b", metavar="BUNDLE", help="What `hcnet train` wrote: folder or zip."
-        ),
-    ],
+    bundle: BundleChoice = DEFAULT,
     breast: BreastMask = None,
     series: SeriesNumbers = None,
     pre: PrePhase = None,
@@ -36,20 +40,37 @@ def segment(
             help="Probability from which a voxel is tumour; else the bundle's own.",
         ),
     ] = None,
+    members: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", min=1, help="Use the first N members of the bundle's ensemble; else all."
+        ),
+    ] = None,
+    tta: Annotated[
+        bool,
+        typer.Option(
+            "--tta",
+            help="Also predict three mirror images of the exam and take the mean; four times as "
+            "long.",
+        ),
+    ] = False,
     force: Force = False,
     as_json: Json = False,
 ) -> None:
     """Segment the tumour in a pre-contrast breast MRI.
 
-    Writes, on the input's own grid: tumour mask, tumour probability, heterogeneity map and class
-    probabilities (NIfTI), a JSON of volumes, a manifest, a preview picture and an HTML report.
+    Writes, on the input's own grid: tumour mask, tumour probability and its uncertainty,
+    heterogeneity map and class probabilities (NIfTI), a JSON of volumes, a manifest, a preview
+    picture and an HTML report.
     From a DICOM exam also tumour.dcm and heterogeneity.dcm (DICOM SEG) and probability.dcm
     (parametric map), which refer to the exam's own images.
 
     Examples:
+        hcnet segment exam.zip -o out
         hcnet segment exam.zip -o out -b run/bundle
         hcnet segment t1.nii.gz -o out -b bundle.zip --breast breast.nii.gz
         hcnet segment dicom/ -o out -b bundle.zip --series 5 --threshold 0.3
+        hcnet segment exam.zip -o out -b bundle.zip --members 3 --tta
     """
     from rich.table import Table
     from rich.text import Text
@@ -57,26 +78,30 @@ def segment(
     from hcnet.cli.console import ConsoleProgress, answer, show, warn
     from hcnet.cohorts.open import open_case
     from hcnet.files import folder_aside
+    from hcnet.inference.built_in import find_bundle
     from hcnet.inference.bundle import open_bundle
-    from hcnet.inference.names import DICOM_FILES
+    from hcnet.inference.names import DICOM_FILES, SOMETIMES
     from hcnet.inference.output import segment_to_folder
     from hcnet.report.write import write_report
 
     case = open_case(inputs, series=series or None, pre=pre, breast=breast)
-    opened = open_bundle(bundle)
+    opened = open_bundle(find_bundle(bundle))
     with folder_aside(out, force=force) as aside:
         summary = segment_to_folder(
             case,
             opened,
             aside,
             threshold=threshold,
+            members=members,
+            tta=tta,
             progress=ConsoleProgress(),
         )
         write_report(aside)
-        objects = [name for name in DICOM_FILES if (aside / name).is_file()]
-    # With --force, objects of an earlier input would lie beside the results of this one.
-    for name in set(DICOM_FILES).difference(objects):
+        written = [name for name in SOMETIMES if (aside / name).is_file()]
+    # With --force, files of an earlier input would lie beside the results of this one.
+    for name in set(SOMETIMES).difference(written):
         (out / name).unlink(missing_ok=True)
+    objects = [name for name in DICOM_FILES if name in written]
     for warning in summary["warnings"]:
         warn(warning)
     if as_json:
@@ -84,6 +109,10 @@ def segment(
         return
     table = Table(title=Text(case.name), show_header=False)
     table.add_row("tumour", f"{summary['tumour_ml']:.2f} ml, {len(summary['components'])} foci")
+    unsure = summary["uncertainty"]
+    if unsure["volume_ml_low"] is not None:
+        low, high = unsure["volume_ml_low"], unsure["volume_ml_high"]
+        table.add_row("single members", f"{low:.2f} to {high:.2f} ml")
     table.add_row("breast", f"{summary['breast_ml']:.0f} ml")
     if objects:
         table.add_row("DICOM", ", ".join(objects))

@@ -5,6 +5,9 @@ from typing import Annotated
 
 import typer
 
+from hcnet.cli.options import BundleChoice
+from hcnet.inference.built_in import DEFAULT
+
 
 def serve(
     folders: Annotated[
@@ -14,15 +17,10 @@ def serve(
             help="Results of `hcnet segment`, a folder of such, or a cohort; may be left out.",
         ),
     ] = None,
-    bundle: Annotated[
-        Path | None,
-        typer.Option(
-            "--bundle",
-            "-b",
-            metavar="BUNDLE",
-            help="What segments: a bundle of `hcnet train`; without it there is only looking.",
-        ),
-    ] = None,
+    bundle: BundleChoice = DEFAULT,
+    look_only: Annotated[
+        bool, typer.Option("--look-only", help="Segment nothing; only show what is there.")
+    ] = False,
     workspace: Annotated[
         Path | None,
         typer.Option(
@@ -53,10 +51,12 @@ def serve(
     Examples:
         hcnet serve out
         hcnet serve cohort -b run/bundle
+        hcnet serve out --look-only
         hcnet serve -b bundle.zip --workspace work --port 9000
     """
     from hcnet.cli.console import say, show
     from hcnet.errors import MissingExtraError
+    from hcnet.inference.built_in import find_bundle
 
     try:
         from hcnet.server.page import check_built
@@ -74,7 +74,7 @@ def serve(
         workspace=places.workspace,
         results=places.results,
         cohorts=places.cohorts,
-        bundle=None if bundle is None else bundle.resolve(),
+        bundle=None if look_only else find_bundle(bundle).resolve(),
         largest_upload=round(max_upload_gb * 1e9),
     )
 

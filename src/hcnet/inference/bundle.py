@@ -3,23 +3,30 @@
 `bundle.json` says what the networks are, how an image is prepared for them and what they were
 trained on, with the SHA-256 of every weights file. Weights are safetensors: loading a bundle never
 runs code from it.
+
+A bundle holds an ensemble of one member or more. A member is a HIPM and a KIS-Net that was trained
+on maps of its kind; all members have the same architecture and predict by themselves.
 """
 
+import copy
 import hashlib
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import ValidationError
+import torch
+from pydantic import Field, ValidationError, model_validator
 from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
-from torch import nn
+from torch import Tensor, nn
 
 from hcnet.errors import BundleError
 from hcnet.files import write_aside, write_text
+from hcnet.inference.calibration import Calibration
+from hcnet.inference.input_statistics import InputStatistics
 from hcnet.kinetics.clustering import Clustering
 from hcnet.kinetics.codebook import Codebook
 from hcnet.nets.blocks import channels_last
@@ -28,24 +35,41 @@ from hcnet.prepare.settings import PrepareConfig
 from hcnet.settings import InferenceSettings, NetworkSettings, Patch, Settings
 
 JSON = "bundle.json"
+SCHEMA = 2
 LARGEST_FILE = 2 << 30
+MOST_MEMBERS = 64
+"""An ensemble is not larger; a file that says otherwise is refused before anything is read."""
+
+WeightsForm = Literal["float32", "float16"]
+Member = tuple[nn.Module, nn.Module]
+"""HIPM and KIS-Net."""
+
+
+class WeightsFile(Settings):
+    """The weights of one network; the pattern leaves no way out of the bundle's folder."""
+
+    file: Annotated[str, Field(pattern=r"^(hipm|kis)(-[0-9]{1,2})?\.safetensors$")]
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
 class StoredNetwork(Settings):
-    """One network of a bundle."""
+    """One kind of network of a bundle, with the weights of each member."""
 
     network: NetworkSettings
     patch: Patch
-    file: Literal["hipm.safetensors", "kis.safetensors"]
-    sha256: str
+    files: Annotated[tuple[WeightsFile, ...], Field(min_length=1, max_length=MOST_MEMBERS)]
     in_channels: int = 1
     out_channels: int
 
 
 class BundleInfo(Settings):
-    """The content of `bundle.json`."""
+    """The content of `bundle.json`.
 
-    schema_version: Literal[1] = 1
+    Schema 1 had one member, whose `file` and `sha256` stood in the place of `files`; it is read as
+    an ensemble of one.
+    """
+
+    schema_version: Literal[2]
     name: str
     hcnet_version: str
     created: str
@@ -55,9 +79,40 @@ class BundleInfo(Settings):
     maps: Literal["soft", "hard"]
     prepare: PrepareConfig
     inference: InferenceSettings
+    weights: WeightsForm = "float32"
     hipm: StoredNetwork
     kis: StoredNetwork
     clustering: dict[Literal["vqvae.safetensors", "vqvae.json", "codebook.json"], str]
+    calibration: Calibration | None = None
+    input_statistics: InputStatistics | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_schema_1(cls, content: Any) -> Any:
+        if not isinstance(content, dict) or content.get("schema_version", 1) != 1:
+            return content
+        return content | {"schema_version": SCHEMA} | {
+            key: _with_files(content[key]) for key in ("hipm", "kis") if key in content
+        }  # fmt: skip
+
+    @model_validator(mode="after")
+    def _same_members(self) -> Self:
+        if len(self.hipm.files) != len(self.kis.files):
+            raise ValueError("hipm and kis have different numbers of files")
+        for key, stored in (("hipm", self.hipm), ("kis", self.kis)):
+            names = [weights.file for weights in stored.files]
+            if len(set(names)) < len(names) or any(not name.startswith(key) for name in names):
+                raise ValueError(f"the files of {key} are not its own, or one is named twice")
+        return self
+
+
+def _with_files(stored: Any) -> Any:
+    """A network as schema 1 tells it, in the form of schema 2."""
+    if not isinstance(stored, dict):
+        return stored
+    weights = {key: stored[key] for key in ("file", "sha256") if key in stored}
+    rest = {key: value for key, value in stored.items() if key not in weights}
+    return rest | {"files": [weights]}
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,14 +134,32 @@ class Bundle:
         """The classes."""
         return self.clustering.codebook
 
-    def networks(self) -> tuple[nn.Module, nn.Module]:
-        """Build HIPM and KIS-Net with the stored weights, in evaluation mode.
+    @property
+    def members(self) -> int:
+        """How many members the ensemble has."""
+        return len(self.info.hipm.files)
+
+    def member(self, number: int) -> Member:
+        """Build HIPM and KIS-Net of one member with the stored weights, in evaluation mode.
+
+        The networks are float32, also where the weights are stored as float16.
+
+        Args:
+            number: from 0.
 
         Raises:
             BundleError: a weights file is missing, altered or does not fit its network.
         """
         read = _reader(self.path)
-        return _network(self.path, read, self.info.hipm), _network(self.path, read, self.info.kis)
+        info = self.info
+        return (
+            _network(self.path, read, info.hipm, number),
+            _network(self.path, read, info.kis, number),
+        )
+
+    def networks(self) -> list[Member]:
+        """All members at once; see `member`, which takes the memory of one."""
+        return [self.member(number) for number in range(self.members)]
 
     def digest(self) -> str:
         """SHA-256 of `bundle.json`, which itself holds the hashes of all other files."""
@@ -105,7 +178,9 @@ def open_bundle(path: Path) -> Bundle:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise BundleError(f"{path}: {JSON} cannot be used: {where}: {first['msg']}.") from None
+        what = first["msg"].removeprefix("Value error, ")
+        told = f"{where}: {what}" if where else what
+        raise BundleError(f"{path}: {JSON} cannot be used: {told}.") from None
     files: dict[str, bytes] = {
         name: _checked(path, read, name, sha256) for name, sha256 in info.clustering.items()
     }
@@ -115,38 +190,72 @@ def open_bundle(path: Path) -> Bundle:
 def write_bundle(
     path: Path,
     *,
-    hipm: nn.Module,
-    kis: nn.Module,
+    hipm: Iterable[nn.Module],
+    kis: Iterable[nn.Module],
     hipm_network: Mapping[str, Any],
     kis_network: Mapping[str, Any],
     clustering: Clustering,
+    weights: WeightsForm = "float32",
     **facts: Any,
 ) -> Bundle:
     """Write a bundle folder; `bundle.json` comes last, so that a folder with it is complete.
 
     Args:
         path: the folder.
-        hipm: trained network of stage 2.
-        kis: trained network of stage 3.
+        hipm: trained networks of stage 2, one for each member, read one after the other.
+        kis: trained networks of stage 3 in the same order.
         hipm_network: `network`, `patch`, `out_channels` of stage 2.
         kis_network: the same of stage 3.
         clustering: stage 1.
+        weights: "float16" halves the files and rounds the weights (11 bits). `scores` and
+            `calibration` among the facts must then be those of the rounded weights, which
+            `rounded` gives: what is distributed is what was scored.
         **facts: the remaining fields of `BundleInfo`.
+
+    Raises:
+        BundleError: the members do not pair up, or weights do not fit float16.
     """
     stored = {}
-    for key, model, about in (("hipm", hipm, hipm_network), ("kis", kis, kis_network)):
-        tensors = {n: t.detach().cpu().contiguous().clone() for n, t in model.state_dict().items()}
-        content = save_tensors(tensors)
-        file = f"{key}.safetensors"
-        _write(path / file, content)
-        stored[key] = {**about, "file": file, "sha256": hashlib.sha256(content).hexdigest()}
+    for key, models, about in (("hipm", hipm, hipm_network), ("kis", kis, kis_network)):
+        files = []
+        for number, model in enumerate(models):
+            name = f"{key}-{number}.safetensors"
+            content = save_tensors(_tensors(model, weights, name))
+            _write(path / name, content)
+            files.append({"file": name, "sha256": hashlib.sha256(content).hexdigest()})
+        stored[key] = {**about, "files": files}
+    if not 0 < len(stored["hipm"]["files"]) == len(stored["kis"]["files"]) <= MOST_MEMBERS:
+        raise BundleError(f"{path}: needs as many HIPMs as KIS-Nets, 1 to {MOST_MEMBERS}.")
     parts = clustering.to_files()
     for name, content in parts.items():
         _write(path / name, content)
     digests = {name: hashlib.sha256(content).hexdigest() for name, content in parts.items()}
-    info = BundleInfo.model_validate({**facts, **stored, "clustering": digests})
+    given = {"schema_version": SCHEMA, "weights": weights, "clustering": digests}
+    info = BundleInfo.model_validate({**facts, **stored, **given})
     write_text(path / JSON, info.model_dump_json(indent=2, by_alias=True) + "\n")
     return Bundle(path, info, clustering)
+
+
+def rounded(network: nn.Module, weights: WeightsForm) -> nn.Module:
+    """A copy of a network with the weights that a bundle of this form gives back.
+
+    Raises:
+        BundleError: weights do not fit float16.
+    """
+    copied = copy.deepcopy(network)
+    copied.load_state_dict(_tensors(network, weights, "a network"))
+    return copied
+
+
+def _tensors(model: nn.Module, form: WeightsForm, name: str) -> dict[str, Tensor]:
+    """The weights and buffers of a network as a bundle stores them."""
+    found = {n: t.detach().cpu().contiguous().clone() for n, t in model.state_dict().items()}
+    if form == "float32":
+        return found
+    halved = {n: t.half() if t.is_floating_point() else t for n, t in found.items()}
+    if any(not torch.isfinite(t).all() for t in halved.values() if t.is_floating_point()):
+        raise BundleError(f"{name}: its weights do not fit float16; store them as float32.")
+    return halved
 
 
 def _write(path: Path, content: bytes) -> None:
@@ -154,8 +263,11 @@ def _write(path: Path, content: bytes) -> None:
         aside.write_bytes(content)
 
 
-def _network(path: Path, read: Callable[[str], bytes], stored: StoredNetwork) -> nn.Module:
-    content = _checked(path, read, stored.file, stored.sha256)
+def _network(
+    path: Path, read: Callable[[str], bytes], stored: StoredNetwork, number: int
+) -> nn.Module:
+    weights = stored.files[number]
+    content = _checked(path, read, weights.file, weights.sha256)
     model = build_network(
         stored.network.name, stored.in_channels, stored.out_channels, stored.network.options
     )
@@ -163,7 +275,7 @@ def _network(path: Path, read: Callable[[str], bytes], stored: StoredNetwork) ->
         model.load_state_dict(load_tensors(content))
     except (SafetensorError, RuntimeError) as error:
         raise BundleError(
-            f"{path}: {stored.file} does not fit the network {stored.network.name}."
+            f"{path}: {weights.file} does not fit the network {stored.network.name}."
         ) from error
     return channels_last(model.eval())
 
@@ -176,7 +288,7 @@ def _checked(path: Path, read: Callable[[str], bytes], name: str, sha256: str) -
 
 
 def _reader(path: Path) -> Callable[[str], bytes]:
-    """How to read a named file of the bundle; only the fixed names above are ever asked for."""
+    """How to read a named file of the bundle; only names of the forms above are ever asked for."""
     if path.is_dir():
         return lambda name: _from_folder(path, name)
     if path.is_file() and zipfile.is_zipfile(path):

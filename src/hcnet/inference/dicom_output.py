@@ -15,7 +15,7 @@ from pydicom.sr.coding import Code
 import hcnet
 from hcnet.errors import InputError
 from hcnet.files import write_aside
-from hcnet.inference.segment import Segmentation
+from hcnet.inference.segmentation import Segmentation
 from hcnet.kinetics.palette import TUMOUR, class_colours
 from hcnet.volumes.dicom.out.objects import Caption, Maker, Segment, parametric_map, segmentation
 from hcnet.volumes.dicom.stacks import Stack

@@ -8,41 +8,19 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from lightning_fabric import Fabric
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from hcnet.cohorts.case import Case
-from hcnet.inference.bundle import Bundle
-from hcnet.inference.decide import tumour_mask
+from hcnet.inference.bundle import Bundle, BundleInfo
+from hcnet.inference.ensemble import FLIPS, NO_FLIPS, Flip, OneBar, chosen_members
+from hcnet.inference.input_check import check_input
+from hcnet.inference.segmentation import Passes, Segmentation
 from hcnet.inference.window_size import OVERLAP, largest_window
-from hcnet.inference.windows import map_model, predict, tumour_model
+from hcnet.inference.windows import map_model, predict, tumour_model, window_count
 from hcnet.nets.folding import fold_norms
-from hcnet.prepare.prepare import PreparedImage, prepare_image
+from hcnet.prepare.prepare import prepare_image
 from hcnet.progress import SILENT, Progress
 from hcnet.settings import InferenceSettings, Patch
-from hcnet.volumes.volume import Volume
-
-
-@dataclass(frozen=True, eq=False)
-class Segmentation:
-    """What segmenting gives, all on the input's own grid.
-
-    Attributes:
-        image: the pre-contrast volume as read.
-        breast: breast mask, uint8.
-        tumour: tumour mask, uint8.
-        probability: tumour probability, float32, 0 outside the breast.
-        heterogeneity: 0 outside the breast, k+1 for code k, codes sorted from least to most
-            suspicious, uint8.
-        class_probabilities: (X, Y, Z, K) float32, 0 outside the breast; class k at index k.
-    """
-
-    image: Volume
-    breast: Volume
-    tumour: Volume
-    probability: Volume
-    heterogeneity: Volume
-    class_probabilities: NDArray[np.float32]
 
 
 def segment(
@@ -51,50 +29,118 @@ def segment(
     fabric: Fabric,
     *,
     threshold: float | None = None,
+    members: int | None = None,
+    tta: bool = False,
     progress: Progress = SILENT,
 ) -> Segmentation:
     """Segment the tumour of one exam.
+
+    Maps and tumour probability are the mean over all passes: each member of the bundle's ensemble,
+    and with `tta` each of four mirror images. The mean is then calibrated.
 
     Args:
         case: only its pre-contrast phase and, where given, its breast mask are read.
         bundle: the trained networks.
         fabric: device and precision.
-        threshold: tumour probability from which a voxel is tumour; None takes the bundle's.
+        threshold: tumour probability from which a voxel is tumour, after calibration; None takes
+            the bundle's.
+        members: how many of the ensemble predict, the first ones; None is all.
+        tta: also predict the image mirrored left-right, head-foot and both (test-time
+            augmentation); takes four times as long.
         progress: listener.
 
     Raises:
         InputError, GeometryError: the image or breast mask cannot be used.
         BundleError: the bundle's weights cannot be used.
+        ConfigError: the bundle has fewer members.
     """
-    hipm, kis = (fold_norms(network) for network in bundle.networks())
-    info = bundle.info
-    inference = chosen_inference(info.inference, threshold)
+    count = chosen_members(bundle, members)
+    inference = chosen_inference(bundle.info.inference, threshold)
     image = case.pre.load()
     breast = case.breast.load() if case.breast is not None else None
     prepared = prepare_image(
         image,
-        info.prepare,
+        bundle.info.prepare,
         breast,
         location=case.pre.location,
         breast_location=case.breast.location if case.breast is not None else "",
     )
     tensor = torch.from_numpy(np.ascontiguousarray(prepared.image))[None]
+    known = bundle.info.input_statistics
+    check = None if known is None else check_input(image, prepared, known)
+    passes = Passes(image, prepared, bundle.info.calibration, inference)
+    flips = FLIPS if tta else NO_FLIPS
+    bar = None
+    for number in range(count):
+        hipm, kis = (fold_norms(network) for network in bundle.member(number))
+        predictor = _Predictor(hipm, kis, bundle.info, inference, fabric)
+        if bar is None and count * len(flips) > 1:
+            windows = count * len(flips) * predictor.windows(tensor)
+            bar = OneBar(progress, f"{case.name}, {count * len(flips)} passes", windows)
+        for axes in flips:
+            passes.add(*predictor.predict(tensor, axes, bar or progress, case.name))
+        passes.end_member()
+    if bar is not None:
+        bar.end()
+    return passes.segmentation(check)
 
-    maps = predict_maps(
-        hipm, tensor, info.hipm.patch, inference, fabric, progress, f"map of {case.name}"
-    )
-    tumour = predict_tumour(
-        kis,
-        tensor,
-        maps,
-        info.maps,
-        info.kis.patch,
-        inference,
-        fabric,
-        progress,
-        f"tumour of {case.name}",
-    )
-    return on_native_grid(image, prepared, tumour, maps, inference)
+
+@dataclass(frozen=True)
+class _Predictor:
+    """One member."""
+
+    hipm: nn.Module
+    kis: nn.Module
+    info: BundleInfo
+    inference: InferenceSettings
+    fabric: Fabric
+
+    def predict(
+        self, image: Tensor, flip: Flip, progress: Progress, case: str
+    ) -> tuple[Tensor, Tensor]:
+        """Class probabilities (K+1, X, Y, Z) and tumour probability (X, Y, Z) of (1, X, Y, Z).
+
+        The networks see the mirror image; what they say is mirrored back.
+        """
+        info, dims = self.info, [axis + 1 for axis in flip]
+        image = image.flip(dims) if dims else image
+        maps = predict_maps(
+            self.hipm,
+            image,
+            info.hipm.patch,
+            self.inference,
+            self.fabric,
+            progress,
+            f"map of {case}",
+        )
+        tumour = predict_tumour(
+            self.kis,
+            image,
+            maps,
+            info.maps,
+            info.kis.patch,
+            self.inference,
+            self.fabric,
+            progress,
+            f"tumour of {case}",
+        )
+        if not dims:
+            return maps, tumour
+        return maps.flip(dims), tumour[None].flip(dims)[0]
+
+    def windows(self, image: Tensor) -> int:
+        """How many windows one prediction of an image (1, X, Y, Z) takes."""
+        classes = self.info.hipm.out_channels
+        return sum(
+            window_count(
+                image.shape[1:],
+                *_window(network, channels, image, patch, self.inference, self.fabric),
+            )
+            for network, channels, patch in (
+                (self.hipm, [1], self.info.hipm.patch),
+                (self.kis, [1, classes], self.info.kis.patch),
+            )
+        )
 
 
 def chosen_inference(inference: InferenceSettings, threshold: float | None) -> InferenceSettings:
@@ -173,32 +219,4 @@ def as_map_input(maps: Tensor, form: str) -> Tensor:
         return maps.float()
     return torch.zeros_like(maps, dtype=torch.float32).scatter_(
         -4, maps.argmax(-4, keepdim=True), 1.0
-    )
-
-
-def on_native_grid(
-    image: Volume,
-    prepared: PreparedImage,
-    tumour: Tensor,
-    maps: Tensor,
-    inference: InferenceSettings,
-) -> Segmentation:
-    """Lay predictions on the prepared grid back onto the input's own.
-
-    Probabilities are resampled, labels decided after that, so that outlines are as fine as the
-    input's grid allows. Outside the breast mask everything is 0.
-    """
-    breast = prepared.native_breast
-    probability = prepared.to_native(tumour.numpy(), "linear").data * breast
-    classes = np.empty((*image.shape, maps.shape[0] - 1), np.float32)
-    for k in range(maps.shape[0] - 1):
-        classes[..., k] = prepared.to_native(maps[k + 1].numpy(), "linear").data * breast
-    labels = np.where(breast, classes.argmax(-1) + 1, 0).astype(np.uint8)
-    return Segmentation(
-        image=image,
-        breast=image.with_data(breast.astype(np.uint8)),
-        tumour=image.with_data(tumour_mask(probability, breast, image.grid, inference)),
-        probability=image.with_data(probability.astype(np.float32)),
-        heterogeneity=image.with_data(labels),
-        class_probabilities=classes,
     )

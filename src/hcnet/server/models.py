@@ -30,7 +30,7 @@ class About(Model):
 
     version: str
     notice: str
-    bundle: BundleFacts | None = Field(description="None: started without --bundle.")
+    bundle: BundleFacts | None = Field(description="None: started with --look-only.")
     largest_upload: int = Field(description="Bytes of one exam.")
     tumour_colour: str = "#009e73"
 

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from hcnet.cohorts.open import open_case
 from hcnet.errors import HcnetError, InputError
 from hcnet.files import read_json
-from hcnet.inference.names import DICOM_FILES, MANIFEST, SUMMARY
+from hcnet.inference.names import DICOM_FILES, DISAGREEMENT, MANIFEST, SUMMARY, UNCERTAINTY
 from hcnet.kinetics.palette import class_colours
 from hcnet.server.exams import Exam, Exams
 from hcnet.server.models import ResultFacts, ResultListed, TissueClass
@@ -27,6 +27,8 @@ IMAGES = (
     "heterogeneity.nii.gz",
     "class_probabilities.nii.gz",
     "breast.nii.gz",
+    UNCERTAINTY,
+    DISAGREEMENT,
     CORRECTED,
 )
 FILES: Mapping[str, str] = {

@@ -20,7 +20,7 @@ def job_routes(state: State) -> APIRouter:
     def add_job(order: Order) -> JobFacts:
         """Queue an exam for segmentation, as `hcnet segment` would do it."""
         if state.bundle is None:
-            raise HTTPException(409, "Start `hcnet serve` with --bundle to segment.")
+            raise HTTPException(409, "Start `hcnet serve` without --look-only to segment.")
         exam = state.exam(order.exam)
         if exam.error:
             raise HTTPException(409, f"The exam cannot be read: {exam.error}")

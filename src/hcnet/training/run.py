@@ -18,6 +18,7 @@ from hcnet.errors import ConfigError, InputError
 from hcnet.files import write_json
 from hcnet.inference.bundle import JSON as BUNDLE_JSON
 from hcnet.inference.bundle import write_bundle
+from hcnet.inference.input_statistics import training_statistics
 from hcnet.prepare.cache import CachedCase, prepared_cases
 from hcnet.progress import SILENT, Progress
 from hcnet.runtime import best_precision, environment, make_fabric
@@ -118,8 +119,8 @@ def train_run(
     if not (folder.bundle / BUNDLE_JSON).exists():
         write_bundle(
             folder.bundle,
-            hipm=hipm,
-            kis=networks["KIS-Net"],
+            hipm=[hipm],
+            kis=[networks["KIS-Net"]],
             clustering=clustering,
             hipm_network=_stored(config.hipm, 1, config.kinetics.k + 1),
             kis_network=_stored(config.kis, stage3_channels(config, with_maps=True), 1),
@@ -136,6 +137,7 @@ def train_run(
             maps=config.kis.maps,
             prepare=config.prepare,
             inference=config.inference,
+            input_statistics=training_statistics(learn, progress),
         )
     return results
 
