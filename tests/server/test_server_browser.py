@@ -32,16 +32,20 @@ SEEN = """() => {
 
 
 def slide(page, value):
-    page.locator("#threshold").evaluate(
+    move(page, "#threshold", value)
+    page.wait_for_function(
+        "(value) => document.querySelector('#threshold-value').value === value", arg=f"{value:.2f}"
+    )
+
+
+def move(page, slider, value):
+    page.locator(slider).evaluate(
         """(slider, value) => {
             slider.value = value;
             slider.dispatchEvent(new Event("input"));
             slider.dispatchEvent(new Event("change"));
         }""",
         str(value),
-    )
-    page.wait_for_function(
-        "(value) => document.querySelector('#threshold-value').value === value", arg=f"{value:.2f}"
     )
 
 
@@ -93,6 +97,10 @@ def test_from_a_dropped_file_to_a_downloaded_mask(tiny_cohort, tiny_run, tmp_pat
             assert page.inner_text("#volume") == f"{told['tumour_ml']:.2f} ml"
             assert int(page.get_attribute("#volume", "data-voxels")) == told["voxels"]
         assert shown[first] != shown[second]
+        move(page, "#uncertainty-opacity", 1)
+        assert pixels(page) != shown[second]
+        move(page, "#uncertainty-opacity", 0)
+        assert pixels(page) == shown[second]
         at = downloaded(page, "#mask-download", tmp_path / "at.nii.gz")
         assert np.count_nonzero(at.data) == told["voxels"]
         assert visit.complaints == []
@@ -220,7 +228,7 @@ def test_the_page_fits_and_the_keyboard_reaches_all(tmp_path, width, height, sch
 
 
 def test_the_child_ends_with_its_parent(tmp_path):
-    order = SegmentOrder(paths=("none",), name="x", bundle="none", threshold=None)
+    order = SegmentOrder(paths=("none",), name="x", bundle="none", threshold=None, tta=False)
     write_order(tmp_path, order)
     command = [sys.executable, "-m", "hcnet.server.child", "segment", tmp_path]
     with subprocess.Popen(command, stdin=subprocess.PIPE) as child:

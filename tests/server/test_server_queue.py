@@ -69,7 +69,7 @@ def test_a_running_job_is_queued_again_by_the_next_server(settings, queue_job):
 
 def test_a_job_that_ends_the_server_again_and_again_waits_for_a_person(tmp_path):
     folder = tmp_path / "jobs"
-    job = Queue(folder).add("0" * 16, "case", None)
+    job = Queue(folder).add("0" * 16, "case", None, tta=False)
     for _ in range(MOST_ATTEMPTS):
         queue = Queue(folder)
         taken = queue.take()
@@ -82,7 +82,7 @@ def test_a_job_that_ends_the_server_again_and_again_waits_for_a_person(tmp_path)
 
 
 def test_a_damaged_job_is_named(tmp_path):
-    job = Queue(tmp_path).add("0" * 16, "case", None)
+    job = Queue(tmp_path).add("0" * 16, "case", None, tta=False)
     (tmp_path / job.id / "job.json").write_text("{}")
     with pytest.raises(InputError, match=r"job\.json: is damaged"):
         Queue(tmp_path)
@@ -94,7 +94,7 @@ def test_without_a_bundle_nothing_is_queued(settings, nifti):
         exam = client.put("/api/upload", content=nifti).json()
         answer = client.post("/api/jobs", json={"exam": exam["id"]})
         assert answer.status_code == 409
-        assert "--bundle" in answer.json()["detail"]
+        assert "--look-only" in answer.json()["detail"]
 
 
 def test_orders_are_checked(client):

@@ -11,11 +11,12 @@ export function examTools(exam: Exam, about: About, queued: (job: Job) => void):
   if (exam.state === "refused") {
     return [section(exam.name, {}, el("p", { class: "bad" }, exam.error ?? "It cannot be read."))];
   }
+  const mirrored = el("input", { type: "checkbox", id: "tta" });
   const go = button("Segment", () =>
     trying(async () => {
       go.disabled = true;
       try {
-        queued(await post<Job>("/jobs", { exam: exam.id }));
+        queued(await post<Job>("/jobs", { exam: exam.id, tta: mirrored.checked }));
       } finally {
         go.disabled = false;
       }
@@ -25,6 +26,7 @@ export function examTools(exam: Exam, about: About, queued: (job: Job) => void):
       exam.name,
       { id: "exam" },
       el("p", {}, go),
+      el("p", { class: "small" }, mirrored, el("label", { for: "tta" }, " Also its mirror images (four times as long)")),
       el("p", { class: "small" }, about.bundle ? `Bundle: ${about.bundle.name}.` : "Start hcnet serve without --look-only to segment."),
     ),
     ...(exam.found ? [phases(exam.found)] : []),

@@ -15,12 +15,28 @@ const DOWNLOADS: [string, string][] = [
   ["tumour_corrected.nii.gz", "Corrected mask (NIfTI)"],
   ["tumour_corrected.json", "Where the correction comes from (JSON)"],
   ["tumour_probability.nii.gz", "Probability (NIfTI)"],
+  ["tumour_uncertainty.nii.gz", "Uncertainty (NIfTI)"],
+  ["tumour_disagreement.nii.gz", "Disagreement of the passes (NIfTI)"],
   ["heterogeneity.nii.gz", "Heterogeneity map (NIfTI)"],
   ["tumour.dcm", "Tumour mask (DICOM SEG)"],
   ["heterogeneity.dcm", "Heterogeneity map (DICOM SEG)"],
   ["probability.dcm", "Probability (DICOM parametric map)"],
   ["summary.json", "Numbers (JSON)"],
 ];
+
+const UNCERTAINTY = "tumour_uncertainty.nii.gz";
+
+/** Where the networks are undecided: hidden until its opacity is raised. */
+function uncertaintyPanel(stage: Stage): HTMLElement {
+  const opacity = el("input", { type: "range", min: 0, max: 1, step: 0.05, value: 0, id: "uncertainty-opacity" });
+  opacity.oninput = () => stage.fade("uncertainty", opacity.valueAsNumber);
+  return section(
+    "Uncertainty",
+    { id: "uncertainty" },
+    el("p", { class: "row" }, el("label", { for: "uncertainty-opacity" }, "Opacity"), opacity),
+    el("p", { class: "small" }, "Entropy of the tumour probability: dark where the networks are nearly sure, yellow where undecided (1 bit). Below 0.1 bit nothing is shown."),
+  );
+}
 
 /** Show a result, unless something else is `wanted` meanwhile; `reopen` shows it anew. */
 export async function openResult(
@@ -38,6 +54,9 @@ export async function openResult(
   await stage.show(file("pre.nii.gz"));
   const colour = rgb(about.tumour_colour);
   await stage.add("heterogeneity", file("heterogeneity.nii.gz"), result.classes.map((c) => rgb(c.colour)), 0.5);
+  if (!wanted()) return;
+  const unsure = result.files.includes(UNCERTAINTY) ? uncertaintyPanel(stage) : null;
+  if (unsure) await stage.addValues("uncertainty", file(UNCERTAINTY), "viridis", 0);
   if (!wanted()) return;
   await stage.add("tumour", file("tumour.nii.gz"), [colour], 1);
   const probability = await stage.values(file("tumour_probability.nii.gz"));
@@ -98,6 +117,7 @@ export async function openResult(
       el("p", { class: "small" }, `Largest probability ${result.largest_probability.toFixed(2)}; breast ${result.breast_ml.toFixed(0)} ml.`),
     ),
     classPanel(result, stage),
+    ...(unsure ? [unsure] : []),
     curve?.element ?? section("Curve under the cursor", {}, el("p", { class: "small" }, "Only the result is here, not the exam with its phases.")),
     compare.element,
     brushPanel(result, stage, () => mask, query, reopen),

@@ -4,7 +4,7 @@ import { cmapper, NVImage, Niivue, SHOW_RENDER, SLICE_TYPE } from "@niivue/niivu
 import { button, el } from "./dom";
 import type { Size } from "./mask";
 
-export type Layer = "tumour" | "heterogeneity" | "reference";
+export type Layer = "tumour" | "heterogeneity" | "reference" | "uncertainty";
 export type Place = { voxel: [number, number, number]; mm: [number, number, number] };
 type Colour = [number, number, number];
 
@@ -90,6 +90,15 @@ export class Stage {
     const image = await read(typeof source === "string" ? await fetched(source) : source, layer, opacity);
     this.layers.set(layer, image);
     label(image, colours, new Set());
+    this.nv.addVolume(image);
+  }
+
+  /** Lay values between 0 and 1 over the image; what is near 0 stays clear. */
+  async addValues(layer: Layer, url: string, colormap: string, opacity: number): Promise<void> {
+    const image = await read(await fetched(url), layer, opacity, colormap);
+    image.cal_min = 0.1;
+    image.cal_max = 1;
+    this.layers.set(layer, image);
     this.nv.addVolume(image);
   }
 

@@ -57,6 +57,7 @@ export interface Job {
   exam: string;
   name: string;
   threshold: number | null;
+  tta: boolean;
   state: JobState;
   error: string | null;
   attempts: number;

@@ -60,7 +60,9 @@ def segment(folder: Path) -> None:
     case = open_case([Path(path) for path in order.paths], name=order.name)
     bundle = open_bundle(Path(order.bundle))
     with folder_aside(folder / "out", force=True) as aside:
-        segment_to_folder(case, bundle, aside, threshold=order.threshold, progress=progress)
+        segment_to_folder(
+            case, bundle, aside, threshold=order.threshold, tta=order.tta, progress=progress
+        )
         progress.message("writing the report")
         write_report(aside)
 

@@ -70,6 +70,7 @@ class Order(Model):
 
     exam: str
     threshold: float | None = Field(default=None, ge=0, le=1, description="None: the bundle's.")
+    tta: bool = Field(default=False, description="Also mirror images of the exam, as --tta does.")
 
 
 class ProgressFacts(Model):
@@ -88,6 +89,7 @@ class JobFacts(Model):
     exam: str
     name: str
     threshold: float | None
+    tta: bool = False
     state: JobState
     error: str | None = None
     attempts: int = 0

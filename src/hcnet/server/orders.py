@@ -28,6 +28,7 @@ class SegmentOrder(BaseModel):
     name: str | None
     bundle: str
     threshold: float | None
+    tta: bool
 
 
 Order = TypeVar("Order", LookOrder, SegmentOrder)

@@ -59,13 +59,14 @@ class Queue:
         """Where a job and its results lie."""
         return self._folder / job_id
 
-    def add(self, exam: str, name: str, threshold: float | None) -> JobFacts:
+    def add(self, exam: str, name: str, threshold: float | None, *, tta: bool) -> JobFacts:
         """Queue a segmentation."""
         job = JobFacts(
             id=new_id(),
             exam=exam,
             name=name,
             threshold=threshold,
+            tta=tta,
             state="queued",
             created=_now(),
         )

@@ -24,7 +24,7 @@ def job_routes(state: State) -> APIRouter:
         exam = state.exam(order.exam)
         if exam.error:
             raise HTTPException(409, f"The exam cannot be read: {exam.error}")
-        return state.queue.add(exam.id, exam.name, order.threshold)
+        return state.queue.add(exam.id, exam.name, order.threshold, tta=order.tta)
 
     @router.get("/{job_id}")
     def get_job(job_id: Id) -> JobFacts:

@@ -49,6 +49,7 @@ class Worker:
             name=exam.case,
             bundle=str(self._bundle),
             threshold=job.threshold,
+            tta=job.tta,
         )
         _clear(folder)
         write_order(folder, order)
