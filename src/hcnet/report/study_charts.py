@@ -136,7 +136,7 @@ def paired_lines_figure(pairs: Sequence[Pairs], reference: str, metric: str) -> 
     for row in charts:
         row[0].set_ylabel(metric, fontsize=9, parse_math=False)
     figure.suptitle(
-        f"Reference: {reference}. Bars: medians. Solid blue: higher, dashed orange: lower.",
+        f"Reference: {reference}. Bars: medians.\nSolid blue: higher, dashed orange: lower.",
         fontsize=8.5, color=FAINT, parse_math=False,
     )  # fmt: skip
     return figure

@@ -50,10 +50,13 @@ class OutOfFold:
         return calibrate(self, seed=seed)
 
     def threshold(self, calibration: Calibration) -> float:
-        """Of the calibrated probability: that of the best mean DSC."""
-        return best_threshold(
-            [dsc_curve(calibration.of(found), breast, truth) for found, truth, breast in self]
-        )
+        """Of the calibrated probability: that of the best mean DSC.
+
+        It is chosen before calibration, as each fold's is, and moved along: calibrated
+        probabilities of something rare crowd near 0, where the candidates are few.
+        """
+        chosen = best_threshold([dsc_curve(found, breast, truth) for found, truth, breast in self])
+        return round(float(calibration.of(np.array([chosen]))[0]), 4)
 
 
 def out_of_fold(

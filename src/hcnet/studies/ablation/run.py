@@ -241,7 +241,7 @@ def _write_results(
     write_results_csv(summary, out / "table.csv")
     write_cases_csv(records, facts, out / "cases.csv")
     if len(folds) > 1 and METHOD in summary.arms:
-        held = [case for fold in folds for case in fold.hold]
+        held = sorted((case for fold in folds for case in fold.hold), key=lambda case: case.name)
         truths = {name: each.tumour for s in splits for name, each in s.references.items()}
         result = out_of_fold(held, truths, out).calibrated(config.seed)
         write_json(out / CALIBRATION, result.as_json())
