@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from hcnet.errors import ConfigError
+from hcnet.errors import BundleError, ConfigError
 from hcnet.volumes.nifti import write_nifti
 from hcnet.volumes.volume import Volume
 from tiny_ensemble import ensemble
@@ -46,3 +46,20 @@ def test_members_and_what_they_leave(hcnet, arguments, tmp_path):
     assert three.returncode == ConfigError.exit_code
     assert "has 2 members and 3 were asked for" in three.error
     assert (out / "summary.json").read_bytes() == kept
+
+
+def test_bundles_that_come_with_hcnet(hcnet, tiny_cohort, tmp_path, monkeypatch):
+    monkeypatch.setattr("hcnet.report.write.write_report", lambda folder: None)
+    exam = tiny_cohort["PHANTOM_0001"].pre.path
+    own = hcnet("segment", exam, "-o", tmp_path / "own", "-b", "phantom-tiny", "--json")
+    assert own.returncode == 0, own.stderr
+    assert json.loads(own.stdout)["bundle"] == "phantom-tiny"
+    default = hcnet("segment", exam, "-o", tmp_path / "default", "--json")
+    assert default.returncode == 0, default.stderr
+    told = json.loads(default.stdout)
+    assert told["bundle"] == "ispy1-small"
+    assert told["input_check"]["reasons"]  # a phantom is no patient
+    unknown = hcnet("segment", exam, "-o", tmp_path / "no", "-b", "ispy1-smal")
+    assert unknown.returncode == BundleError.exit_code
+    assert "did you mean ispy1-small" in unknown.error
+    assert not (tmp_path / "no").exists()
