@@ -8,7 +8,7 @@ import pytest
 from hcnet.cohorts.cohort import read_cohort
 from hcnet.errors import InputError
 from hcnet.studies.ablation.images import dce_channels, image_files, pseudo_masks
-from hcnet.studies.material import prepare_material, split_cohorts
+from hcnet.studies.material import prepare_folds, split_cohorts
 from hcnet.studies.phase_images import enhancement
 from hcnet.volumes.nifti import read_nifti
 from mini_cohort import mini_config, write_mini
@@ -55,7 +55,7 @@ def test_a_box_that_leaves_the_image_is_named(tmp_path, cohorts):
     facts["primary_lesion"]["tumour_box"]["x_max"] = 99
     path.write_text(json.dumps(facts))
     split = split_cohorts(cohorts[0], read_cohort(extra.root), mini_config())
-    material = prepare_material(split, mini_config(), tmp_path / "cache")
+    (material,) = prepare_folds([split], mini_config(), tmp_path / "cache")
     with pytest.raises(InputError, match=r"case_01_0000\.nii\.gz: its tumour_box"):
         pseudo_masks(material, tmp_path / "pseudo")
 

@@ -57,8 +57,8 @@ def test_arms_by_name_and_the_baseline_with_them(cohorts):
 
 
 def test_the_split_does_not_depend_on_arms_or_seeds(cohorts):
-    one, _ = plan_ablation(cohorts[0], None, mini_config(), 1, ["L0"])
-    two, _ = plan_ablation(*cohorts, mini_config(), 5)
+    (one,), _ = plan_ablation(cohorts[0], None, mini_config(), 1, ["L0"])
+    (two,), _ = plan_ablation(*cohorts, mini_config(), 5)
     assert [case.name for case in one.test] == [case.name for case in two.test]
 
 
