@@ -32,7 +32,7 @@ from hcnet.kinetics.codebook import Codebook
 from hcnet.nets.blocks import channels_last
 from hcnet.nets.registry import build_network
 from hcnet.prepare.settings import PrepareConfig
-from hcnet.settings import InferenceSettings, NetworkSettings, Patch, Settings
+from hcnet.settings import InferenceSettings, NetworkSettings, Patch, Settings, StageSettings
 
 JSON = "bundle.json"
 SCHEMA = 2
@@ -234,6 +234,16 @@ def write_bundle(
     info = BundleInfo.model_validate({**facts, **stored, **given})
     write_text(path / JSON, info.model_dump_json(indent=2, by_alias=True) + "\n")
     return Bundle(path, info, clustering)
+
+
+def network_facts(stage: StageSettings, in_channels: int, out_channels: int) -> dict[str, Any]:
+    """What `write_bundle` is told of the network of a stage."""
+    return {
+        "network": stage.network,
+        "patch": stage.patch,
+        "in_channels": in_channels,
+        "out_channels": out_channels,
+    }
 
 
 def rounded(network: nn.Module, weights: WeightsForm) -> nn.Module:

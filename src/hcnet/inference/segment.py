@@ -68,7 +68,7 @@ def segment(
     tensor = torch.from_numpy(np.ascontiguousarray(prepared.image))[None]
     known = bundle.info.input_statistics
     check = None if known is None else check_input(image, prepared, known)
-    passes = Passes(image, prepared, bundle.info.calibration, inference)
+    passes = Passes(image, prepared, bundle.info.calibration, inference, count)
     flips = FLIPS if tta else NO_FLIPS
     bar = None
     for number in range(count):

@@ -58,6 +58,7 @@ class Passes:
         prepared: gives the grids and the breast.
         calibration: of the mean; None leaves probabilities as the networks give them.
         inference: threshold, smallest focus.
+        members: how many predict; a single one's volume is that of the mean.
     """
 
     def __init__(
@@ -66,7 +67,9 @@ class Passes:
         prepared: PreparedImage,
         calibration: Calibration | None,
         inference: InferenceSettings,
+        members: int,
     ) -> None:
+        self._members = members
         self._image, self._prepared = image, prepared
         self._calibration, self._inference = calibration, inference
         self._count = 0
@@ -90,6 +93,8 @@ class Passes:
 
     def end_member(self) -> None:
         """All passes of one member were added."""
+        if self._members == 1:
+            return
         probability = self._native_probability(self._own.mean)
         voxels = int(self._mask(probability).sum())
         self._member_ml.append(voxels * self._image.grid.voxel_ml)
@@ -104,6 +109,8 @@ class Passes:
         image, prepared, maps = self._image, self._prepared, self._maps.mean
         breast = prepared.native_breast
         probability = self._native_probability(self._tumour.mean)
+        tumour = self._mask(probability)
+        alone = (float(tumour.sum()) * image.grid.voxel_ml,)
         classes = np.empty((*image.shape, maps.shape[0] - 1), np.float32)
         for k in range(maps.shape[0] - 1):
             classes[..., k] = prepared.to_native(maps[k + 1].numpy(), "linear").data * breast
@@ -111,13 +118,13 @@ class Passes:
         return Segmentation(
             image=image,
             breast=image.with_data(breast.astype(np.uint8)),
-            tumour=image.with_data(self._mask(probability)),
+            tumour=image.with_data(tumour),
             probability=image.with_data(probability),
             heterogeneity=image.with_data(labels),
             class_probabilities=classes,
             uncertainty=image.with_data(entropy_bits(probability) * breast),
             disagreement=self._disagreement(),
-            member_ml=tuple(self._member_ml),
+            member_ml=alone if self._members == 1 else tuple(self._member_ml),
             check=check,
         )
 

@@ -20,14 +20,14 @@ from hcnet.cohorts.cohort import Cohort
 from hcnet.errors import ConfigError, InputError
 from hcnet.evaluation.calibration import CalibrationResult
 from hcnet.files import read_json
-from hcnet.inference.bundle import Bundle, WeightsForm, write_bundle
+from hcnet.inference.bundle import Bundle, WeightsForm, network_facts, write_bundle
 from hcnet.inference.input_statistics import training_statistics
 from hcnet.kinetics.clustering import Clustering
 from hcnet.prepare.cache import prepared_cases
 from hcnet.progress import SILENT, Progress
-from hcnet.runtime import best_precision, make_fabric
+from hcnet.runtime import make_fabric
 from hcnet.studies.ablation.arms import ARMS, BASELINE
-from hcnet.studies.ablation.out_of_fold import METHOD, out_of_fold
+from hcnet.studies.ablation.out_of_fold import METHOD, arm_folders, out_of_fold
 from hcnet.studies.ablation.run import RESULTS
 from hcnet.studies.ablation.segmenters import ArmFiles, train_arm
 from hcnet.studies.map_stages import Maps, label_cases, predict_maps
@@ -74,13 +74,13 @@ def make_bundle(
         raise ConfigError(f"{crossed}: is a cross-validation of other cases than {cohort.root}.")
     same_cases(RunFolder(out), keys)
 
-    truths = {name: each.tumour for name, each in references(cohort.root, cohort.cases).items()}
-    predictions = out_of_fold(cases, truths, crossed)
+    truths = references(cohort.root, cohort.cases)
+    predictions = out_of_fold(cases, truths, *arm_folders(crossed))
     result = predictions.calibrated(config.seed)
     threshold = predictions.threshold(result.calibration)
 
     material = Material(Split(cohort.root, cohort.cases, (), (), {}), tuple(cases), (), ())
-    fabric = make_fabric(best_precision() if config.precision == "auto" else config.precision)
+    fabric = make_fabric(config.precision)
     trained: list[tuple[nn.Module, nn.Module]] = []
     for number in range(members):
         progress.message(f"member {number + 1} of {members}: {len(cases)} training cases")
@@ -101,8 +101,8 @@ def make_bundle(
         out / "bundle",
         hipm=[hipm for hipm, _ in trained],
         kis=[kis for _, kis in trained],
-        hipm_network=_stored(config.hipm, 1, config.kinetics.k + 1),
-        kis_network=_stored(config.kis, stage3_channels(config, with_maps=True), 1),
+        hipm_network=network_facts(config.hipm, 1, config.kinetics.k + 1),
+        kis_network=network_facts(config.kis, stage3_channels(config, with_maps=True), 1),
         clustering=Clustering.load(RunFolder(out / "member0").kinetics),
         weights=weights,
         name=name,
@@ -138,14 +138,8 @@ def _scores(results: dict[str, Any], calibration: CalibrationResult) -> dict[str
         "cross_validation": {
             "folds": len(results["folds"]),
             "seeds": results["seeds"],
-            "threshold": "of each fold, chosen on the other folds",
-            "arms": {
-                name: {"isolates": arm["isolates"], "metrics": arm["metrics"]}
-                for name, arm in results["arms"].items()
-            },
-            "compared": [
-                each for each in results["compared"] if BASELINE in (each["first"], each["second"])
-            ],
+            **_told(results),
+            "tuned": _told(results["tuned"]),
         },
         "calibration": {
             "ece_before": calibration.before.ece,
@@ -154,10 +148,15 @@ def _scores(results: dict[str, Any], calibration: CalibrationResult) -> dict[str
     }
 
 
-def _stored(stage: Any, in_channels: int, out_channels: int) -> dict[str, Any]:
+def _told(results: dict[str, Any]) -> dict[str, Any]:
+    """Means of every arm, and the comparisons with the baseline."""
     return {
-        "network": stage.network,
-        "patch": stage.patch,
-        "in_channels": in_channels,
-        "out_channels": out_channels,
+        "threshold": results["threshold"],
+        "arms": {
+            name: {"isolates": arm["isolates"], "metrics": arm["metrics"]}
+            for name, arm in results["arms"].items()
+        },
+        "compared": [
+            each for each in results["compared"] if BASELINE in (each["first"], each["second"])
+        ],
     }

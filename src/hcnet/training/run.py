@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 from hcnet.cohorts.case import Case
 from hcnet.cohorts.cohort import Cohort
@@ -17,7 +16,7 @@ from hcnet.config import Config
 from hcnet.errors import ConfigError, InputError
 from hcnet.files import write_json
 from hcnet.inference.bundle import JSON as BUNDLE_JSON
-from hcnet.inference.bundle import write_bundle
+from hcnet.inference.bundle import network_facts, write_bundle
 from hcnet.inference.input_statistics import training_statistics
 from hcnet.prepare.cache import CachedCase, prepared_cases
 from hcnet.progress import SILENT, Progress
@@ -122,8 +121,8 @@ def train_run(
             hipm=[hipm],
             kis=[networks["KIS-Net"]],
             clustering=clustering,
-            hipm_network=_stored(config.hipm, 1, config.kinetics.k + 1),
-            kis_network=_stored(config.kis, stage3_channels(config, with_maps=True), 1),
+            hipm_network=network_facts(config.hipm, 1, config.kinetics.k + 1),
+            kis_network=network_facts(config.kis, stage3_channels(config, with_maps=True), 1),
             name=out.resolve().name,
             hcnet_version=version("hcnet"),
             created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
@@ -175,12 +174,3 @@ def _without_tumour(case: CachedCase) -> CachedCase:
 
 def _named(cases: Sequence[Case], by_name: dict[str, CachedCase]) -> list[CachedCase]:
     return [by_name[case.name] for case in cases]
-
-
-def _stored(stage: Any, in_channels: int, out_channels: int) -> dict[str, Any]:
-    return {
-        "network": stage.network,
-        "patch": stage.patch,
-        "in_channels": in_channels,
-        "out_channels": out_channels,
-    }

@@ -32,7 +32,7 @@ def test_every_case_is_scored_once_by_a_network_that_has_not_seen_it(crossed, co
 
 def test_each_threshold_is_chosen_on_the_other_folds(crossed, cohorts, tmp_path):
     out, splits, plan, _ = crossed
-    told = json.loads((out / "results.json").read_text())["thresholds"]
+    told = json.loads((out / "results.json").read_text())["tuned"]["threshold"]
     assert all(len(told[arm]) == FOLDS and set(told[arm]) <= set(THRESHOLDS) for arm in ARMS)
     # Change what fold 0 predicts: its own threshold stays, whatever that does to the others.
     copy = tmp_path / "out"
@@ -42,9 +42,20 @@ def test_each_threshold_is_chosen_on_the_other_folds(crossed, cohorts, tmp_path)
     for path in (copy / "seed0/fold0/B0/probabilities").iterdir():
         np.save(path, np.zeros_like(np.load(path)))
     run_ablation(splits, plan, mini_config(), copy)
-    again = json.loads((copy / "results.json").read_text())["thresholds"]
+    again = json.loads((copy / "results.json").read_text())["tuned"]["threshold"]
     assert again["B0"][0] == told["B0"][0]
     assert again["N1"] == told["N1"]
+
+
+def test_the_headline_is_of_the_fixed_threshold(crossed):
+    out, _, _, summary = crossed
+    results = json.loads((out / "results.json").read_text())
+    assert results["threshold"] == mini_config().inference.threshold
+    kept = [json.loads(path.read_text()) for path in out.glob("seed0/fold*/B0/scores.json")]
+    lesions = [row["dsc"] for record in kept for row in record["rows"]
+               if row["name"] in summary.lesion_cases]  # fmt: skip
+    assert results["arms"]["B0"]["metrics"]["dsc"]["mean"] == pytest.approx(np.mean(lesions))
+    assert "At the threshold that the other folds chose" in (out / "table.md").read_text()
 
 
 def test_a_finished_cross_validation_trains_nothing(crossed, tmp_path, monkeypatch):

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hcnet.cohorts.case import VolumeSource
 from hcnet.errors import InputError
 from hcnet.evaluation.calibration import CalibrationResult, calibrate
 from hcnet.evaluation.evaluate import read_mask
@@ -16,6 +15,7 @@ from hcnet.evaluation.threshold import best_threshold, dsc_curve
 from hcnet.inference.calibration import Calibration
 from hcnet.prepare.cache import CachedCase
 from hcnet.studies.ablation.seed import PROBABILITIES
+from hcnet.studies.truth import Reference
 from hcnet.training.validate import native_prediction
 from hcnet.volumes.volume import to_canonical
 
@@ -35,7 +35,7 @@ class OutOfFold:
     """
 
     cases: Sequence[CachedCase]
-    references: Mapping[str, VolumeSource]
+    references: Mapping[str, Reference]
     files: Mapping[str, Sequence[Path]]
 
     def __iter__(self) -> Iterator[tuple[NDArray[Any], NDArray[np.bool_], NDArray[np.bool_]]]:
@@ -43,11 +43,15 @@ class OutOfFold:
         for case in self.cases:
             mean = np.mean([np.load(file).astype(np.float32) for file in self.files[case.name]], 0)
             found, breast = map(to_canonical, native_prediction(case, mean))
-            yield found.data, read_mask(self.references[case.name]).data > 0, breast.data > 0
+            yield found.data, read_mask(self.references[case.name].tumour).data > 0, breast.data > 0
 
     def calibrated(self, seed: int) -> CalibrationResult:
         """Fit temperature and offset, and measure them on patients they were not fitted to."""
         return calibrate(self, seed=seed)
+
+    def curves(self) -> list[NDArray[np.float64]]:
+        """DSC of each case at each of `hcnet.evaluation.threshold.THRESHOLDS`."""
+        return [dsc_curve(found, breast, truth) for found, truth, breast in self]
 
     def threshold(self, calibration: Calibration) -> float:
         """Of the calibrated probability: that of the best mean DSC.
@@ -55,27 +59,29 @@ class OutOfFold:
         It is chosen before calibration, as each fold's is, and moved along: calibrated
         probabilities of something rare crowd near 0, where the candidates are few.
         """
-        chosen = best_threshold([dsc_curve(found, breast, truth) for found, truth, breast in self])
+        chosen = best_threshold(self.curves())
         return round(float(calibration.of(np.array([chosen]))[0]), 4)
 
 
 def out_of_fold(
-    cases: Sequence[CachedCase],
-    references: Mapping[str, VolumeSource],
-    crossed: Path,
-    arm: str = METHOD,
+    cases: Sequence[CachedCase], references: Mapping[str, Reference], *folders: Path
 ) -> OutOfFold:
-    """The held-out predictions of an arm in the folder of a cross-validation.
+    """The predictions of `cases` that lie in the folders of an arm, one a seed and fold.
 
     Raises:
         InputError: those of a case are missing.
     """
     files = {}
     for case in cases:
-        found = sorted(crossed.glob(f"seed*/fold*/{arm}/{PROBABILITIES}/{case.name}.npy"))
-        if not found:
+        paths = [folder / PROBABILITIES / f"{case.name}.npy" for folder in folders]
+        files[case.name] = [path for path in paths if path.is_file()]
+        if not files[case.name]:
             raise InputError(
-                f"{crossed}: has no held-out prediction of {case.name}; run it to its end."
+                f"{folders[0]}: has no held-out prediction of {case.name}; run it to its end."
             )
-        files[case.name] = found
     return OutOfFold(cases, references, files)
+
+
+def arm_folders(crossed: Path, arm: str = METHOD) -> list[Path]:
+    """The folders of an arm in a cross-validation, of every seed and fold."""
+    return sorted(crossed.glob(f"seed*/fold*/{arm}"))

@@ -20,13 +20,19 @@ from hcnet.files import write_aside, write_json, write_text
 from hcnet.progress import SILENT, Progress
 from hcnet.runtime import best_precision, environment, make_fabric
 from hcnet.studies.ablation.figure import forest_figure
-from hcnet.studies.ablation.out_of_fold import CALIBRATION, METHOD, out_of_fold
+from hcnet.studies.ablation.out_of_fold import CALIBRATION, METHOD, arm_folders, out_of_fold
 from hcnet.studies.ablation.plan import Plan, make_plan
 from hcnet.studies.ablation.records import ArmRecord
 from hcnet.studies.ablation.seed import SeedTrainings
 from hcnet.studies.ablation.strata import case_facts
 from hcnet.studies.ablation.summary import Summary, summarise
-from hcnet.studies.ablation.tables import as_json, markdown, write_cases_csv, write_results_csv
+from hcnet.studies.ablation.tables import (
+    as_json,
+    markdown,
+    tuned_markdown,
+    write_cases_csv,
+    write_results_csv,
+)
 from hcnet.studies.ablation.thresholds import tuned_records
 from hcnet.studies.material import (
     Material,
@@ -94,9 +100,12 @@ def run_ablation(
     """
     folds = _open(splits, config, out, progress)
     records: list[ArmRecord] = []
+    tuned: list[ArmRecord] = []
     for number in range(plan.seeds):
-        records += _train_seed(number, folds, plan, config, out, progress)
-        summary = _write_results(records, folds, plan, config, out, progress)
+        by_fold = _train_seed(number, folds, plan, config, out, progress)
+        records += [record for group in by_fold for record in group]
+        tuned += _tune_seed(number, by_fold, folds, plan, config, out, progress)
+        summary = _write_results(records, tuned, folds, plan, config, out, progress)
     return summary
 
 
@@ -152,19 +161,30 @@ def _train_seed(
     config: Config,
     out: Path,
     progress: Progress,
-) -> list[ArmRecord]:
-    """The records of a seed; with several folds each has a threshold that the others chose."""
-    by_fold = [
+) -> list[list[ArmRecord]]:
+    """The records of all arms in each fold of a seed."""
+    return [
         _train_fold(number, fold, folds, plan, config, out, progress) for fold in range(len(folds))
     ]
+
+
+def _tune_seed(
+    number: int,
+    by_fold: Sequence[Sequence[ArmRecord]],
+    folds: Sequence[Material],
+    plan: Plan,
+    config: Config,
+    out: Path,
+    progress: Progress,
+) -> list[ArmRecord]:
+    """The records of a seed at thresholds that other folds chose; none with a single split."""
     if len(folds) == 1:
-        return by_fold[0]
+        return []
     roots = [_root(number, fold, folds, out) for fold in range(len(folds))]
-    own = config.model_copy(update={"seed": config.seed + number})
     return [
         record
         for arm, group in zip(plan.arms, zip(*by_fold, strict=True), strict=True)
-        for record in tuned_records(group, folds, [r / arm.name for r in roots], own, progress)
+        for record in tuned_records(group, folds, [r / arm.name for r in roots], config, progress)
     ]
 
 
@@ -203,6 +223,7 @@ def _precision(config: Config) -> str:
 
 def _write_results(
     records: Sequence[ArmRecord],
+    tuned: Sequence[ArmRecord],
     folds: Sequence[Material],
     plan: Plan,
     config: Config,
@@ -213,6 +234,7 @@ def _write_results(
     facts = case_facts(folds, progress)
     patients = {case.name: patient_of(case) for split in splits for case in split.test}
     summary = summarise(records, facts, patients, config.seed)
+    also = summarise(tuned, facts, patients, config.seed) if tuned else None
     reference = EXACT if is_phantom(splits[0].root) else READER
     write_json(
         out / RESULTS,
@@ -229,21 +251,26 @@ def _write_results(
                 }
                 for split in splits
             ],
-            "thresholds": {
-                name: [r.threshold for r in records if r.arm == name] for name in summary.arms
+            "threshold": config.inference.threshold,
+            "tuned": None
+            if also is None
+            else {
+                **as_json(also),
+                "threshold": {n: [r.threshold for r in tuned if r.arm == n] for n in also.arms},
             },
             "extra": len(splits[0].extra),
             "precision": _precision(config),
             "environment": environment(),
         },
     )
-    write_text(out / "table.md", markdown(summary, plan.left_out, reference))
+    table = markdown(summary, plan.left_out, reference)
+    write_text(out / "table.md", table + ("" if also is None else tuned_markdown(also)))
     write_results_csv(summary, out / "table.csv")
     write_cases_csv(records, facts, out / "cases.csv")
     if len(folds) > 1 and METHOD in summary.arms:
         held = sorted((case for fold in folds for case in fold.hold), key=lambda case: case.name)
-        truths = {name: each.tumour for s in splits for name, each in s.references.items()}
-        result = out_of_fold(held, truths, out).calibrated(config.seed)
+        truths = {name: each for split in splits for name, each in split.references.items()}
+        result = out_of_fold(held, truths, *arm_folders(out)).calibrated(config.seed)
         write_json(out / CALIBRATION, result.as_json())
     figure = forest_figure(summary)
     for suffix in ("png", "svg"):

@@ -1,7 +1,9 @@
 """A threshold for each fold, chosen on the cases that the other folds held out.
 
-The arms end in different layers, so a fixed 0.5 would compare how they are calibrated rather than
-what they see. No case takes part in the choice of the threshold that decides its own mask.
+The arms end in different layers, so at a fixed 0.5 it matters how they are calibrated, too. A case
+takes no part in the choice of its own threshold, but **the networks whose predictions choose it
+have learned from its mask**: the other folds train on it. So these scores stand beside those of the
+fixed threshold, which no held-out mask has touched, and never in their place.
 """
 
 from collections.abc import Sequence
@@ -14,16 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hcnet.config import Config
-from hcnet.evaluation.evaluate import read_mask
-from hcnet.evaluation.threshold import best_threshold, dsc_curve
+from hcnet.evaluation.threshold import best_threshold
 from hcnet.prepare.cache import CachedCase
 from hcnet.progress import SILENT, Progress
+from hcnet.studies.ablation.out_of_fold import out_of_fold
 from hcnet.studies.ablation.records import TUNED, ArmRecord, read_record
 from hcnet.studies.ablation.seed import PROBABILITIES
 from hcnet.studies.material import Material
 from hcnet.studies.score import score_network
-from hcnet.training.validate import native_prediction
-from hcnet.volumes.volume import to_canonical
 
 
 def tuned_records(
@@ -47,7 +47,10 @@ def tuned_records(
     finished = [record for record in done if record is not None]
     if len(finished) == len(folders):
         return finished
-    curves = [_curves(fold, folder) for fold, folder in zip(folds, folders, strict=True)]
+    curves = [
+        out_of_fold(fold.hold, fold.split.references, folder).curves()
+        for fold, folder in zip(folds, folders, strict=True)
+    ]
     tuned = []
     for place, (record, fold, folder) in enumerate(zip(records, folds, folders, strict=True)):
         others = [c for i, group in enumerate(curves) if i != place for c in group]
@@ -63,16 +66,6 @@ def tuned_records(
         tuned.append(replace(record, rows=tuple(rows), threshold=threshold))
         tuned[-1].write(folder, TUNED)
     return tuned
-
-
-def _curves(fold: Material, folder: Path) -> list[NDArray[np.float64]]:
-    """DSC of each held-out case at each threshold."""
-    curves = []
-    for case in fold.hold:
-        found, breast = map(to_canonical, native_prediction(case, _stored(folder, case)))
-        truth = read_mask(fold.split.references[case.name].tumour)
-        curves.append(dsc_curve(found.data, breast.data, truth.data))
-    return curves
 
 
 def _stored(folder: Path, case: CachedCase) -> NDArray[Any]:
