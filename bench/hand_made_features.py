@@ -2,13 +2,14 @@
 
     python bench/hand_made_features.py COHORT -o OUT [--crossed CROSSED]
 
-Needs scikit-learn (extra `bench`). Same folds, grid and choice of threshold as
-`hcnet ablate COHORT --folds 5 --preset ispy1-small`, whose folder CROSSED, where given, is compared
-with patient by patient. It asks what intensity at several scales and place in the breast tell.
+Needs scikit-learn (extra `bench`). Same folds and grid as `hcnet ablate COHORT --folds 5 --preset
+ispy1-small`, whose folder CROSSED, where given, is compared with patient by patient. Trees say how
+often, so 0.5 is no threshold for them; each fold's is chosen on the others, and CROSSED is compared
+at thresholds chosen in the same way. It asks what intensity at several scales and place in the
+breast tell, and prints how much of the reference masks the grid itself keeps.
 """
 
 import argparse
-import csv
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +20,11 @@ from hcnet.cohorts.cohort import read_cohort
 from hcnet.config import load_config
 from hcnet.evaluation.evaluate import METRICS, read_mask, score_case
 from hcnet.evaluation.hierarchical import crossed_comparison, crossed_mean
+from hcnet.evaluation.overlap import overlap
 from hcnet.evaluation.threshold import best_threshold, dsc_curve
 from hcnet.prepare.cache import prepared_cases
+from hcnet.studies.ablation.records import TUNED, read_record
+from hcnet.studies.score import score_table
 from hcnet.training.split import folds_of
 from hcnet.training.validate import native_prediction
 from hcnet.volumes.volume import to_canonical
@@ -54,6 +58,11 @@ def main() -> None:
             found[name] = native.data, breast.data > 0
 
     truth = {case.name: read_mask(case.tumour) for case in cohort.cases}
+    kept = []
+    for name, case in ready.items():
+        laid_back = to_canonical(native_prediction(case, np.asarray(case.tumour, np.float32))[0])
+        kept.append(overlap(laid_back.data >= 0.5, truth[name].data > 0).dsc)
+    print(f"the reference masks on the grid and back: {np.mean(kept):.3f}")
     curves = {name: dsc_curve(*found[name], truth[name].data) for name in found}
     rows = []
     for held in folds:
@@ -115,20 +124,11 @@ def fit(cases):
 
 def compare(own, crossed) -> None:
     """DSC of each arm minus that of the trees, over the same patients."""
-    with (crossed / "cases.csv").open(newline="", encoding="utf-8") as stream:
-        rows = list(csv.DictReader(stream))
-    for arm in dict.fromkeys(row["arm"] for row in rows):
-        seeds = sorted({row["seed"] for row in rows if row["arm"] == arm})
-        theirs = [
-            {
-                row["name"]: float(row["dsc"])
-                for row in rows
-                if (row["arm"], row["seed"]) == (arm, s)
-            }
-            for s in seeds
-        ]
-        table = [[each[name] for name in own] for each in theirs]
-        result = crossed_comparison(table, [list(own.values())] * len(seeds))
+    paths = sorted(crossed.glob(f"seed*/*/*/{TUNED}"))
+    records = [read_record(path.parent, TUNED) for path in paths]
+    for arm in dict.fromkeys(record.arm for record in records):
+        table = score_table([r for r in records if r.arm == arm], "dsc", list(own))
+        result = crossed_comparison(table, [list(own.values())] * len(table))
         d = result.difference
         print(f"{arm} minus trees: {d.mean:+.3f} ({d.low:+.3f} to {d.high:+.3f}), p {result.p:.3f}")
 

@@ -3,7 +3,7 @@
     python bench/large_windows.py CROSSED COHORT [--arms B0,P]
 
 CROSSED is the folder of `hcnet ablate COHORT --folds N`. Its networks segment their held-out cases
-once more with `inference.windows = "largest"`, at the thresholds of the cross-validation.
+once more with `inference.windows = "largest"`, at the fixed threshold of the cross-validation.
 """
 
 import argparse
@@ -21,7 +21,6 @@ from hcnet.inference.segment import predict_tumour
 from hcnet.prepare.cache import stored_case
 from hcnet.runtime import make_fabric
 from hcnet.studies.ablation.arms import ARMS
-from hcnet.studies.ablation.records import TUNED
 from hcnet.studies.ablation.segmenters import build_arm
 from hcnet.training.checkpoint import load_model
 from hcnet.training.folder import RunFolder, read_run_config
@@ -43,7 +42,7 @@ def main() -> None:
         arm = next(arm for arm in ARMS if arm.name == name)
         before, after = [], []
         for fold in sorted(options.crossed.glob("seed0/fold*")):
-            threshold = read_json(fold / name / TUNED)["threshold"]
+            threshold = config.inference.threshold
             network = build_arm(arm, config)
             load_model(fold / name / "network" / "model.safetensors", network)
             for file in sorted((fold / name / "probabilities").glob("*.npy")):

@@ -16,6 +16,7 @@ import numpy as np
 from hcnet.cohorts.cohort import read_cohort
 from hcnet.files import read_json
 from hcnet.prepare.cache import stored_case
+from hcnet.studies.ablation.records import RECORD
 from hcnet.training.validate import native_prediction
 from hcnet.volumes.volume import to_canonical
 
@@ -44,7 +45,7 @@ def main() -> None:
         case = cohort[row["name"]]
         kept = f"seed0/fold*/{options.arm}/probabilities/{case.name}.npy"
         fold = next(options.crossed.glob(kept))
-        threshold = read_json(fold.parents[1] / "scores_tuned.json")["threshold"]
+        threshold = read_json(fold.parents[1] / RECORD)["threshold"]
         ready = stored_case(case.name, options.crossed / "cache" / keys[case.name])
         found, breast = map(to_canonical, native_prediction(ready, np.load(fold)))
         image, truth = to_canonical(case.pre.load()), to_canonical(case.tumour.load())

@@ -39,8 +39,7 @@ def ablate(
         typer.Option(
             metavar="N",
             min=1,
-            help="Hold out every patient once, in so many folds, each with a threshold chosen on "
-            "the others; 1: a share.",
+            help="Hold out every patient once, in so many folds; 1: a share.",
         ),
     ] = 1,
     seeds: Annotated[
