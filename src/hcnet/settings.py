@@ -52,7 +52,17 @@ class HipmSettings(StageSettings):
     epochs: PositiveInt = 1000
     lr: float = Field(0.001, gt=0)
     lesion_share: Share = Field(1 / 3, description="every breast voxel has a class to learn")
-    folds: int = Field(5, ge=2, description="cross-fitting: maps for stage 3 are out of fold")
+    folds: PositiveInt = Field(
+        5,
+        description="cross-fitting: maps for stage 3 are out of fold; 1: the HIPM that is kept "
+        "also makes those of its own training cases",
+    )
+
+    @property
+    def trainings(self) -> tuple[str, ...]:
+        """Names of the HIPMs that are trained: one a fold, and the one that is kept."""
+        partial = range(self.folds) if self.folds > 1 else ()
+        return (*(f"fold{number}" for number in partial), "final")
 
 
 class KisSettings(StageSettings):

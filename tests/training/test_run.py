@@ -11,6 +11,7 @@ import pytest
 from hcnet.cohorts.cohort import read_cohort, write_case
 from hcnet.errors import ConfigError, InputError
 from hcnet.training import run as run_module
+from hcnet.training import stage_hipm
 from hcnet.training.folder import RunFolder, open_run, read_run_config
 from hcnet.training.logbook import read_log
 from hcnet.training.run import train_run
@@ -75,7 +76,7 @@ def test_maps_of_training_cases_come_from_networks_that_have_not_seen_them(
     tiny_cohort, tmp_path, monkeypatch
 ):
     trained_on, mapped_by, models = {}, {}, {}
-    train, write = run_module.train_hipm, run_module.write_maps
+    train, write = stage_hipm.train_hipm, stage_hipm.write_maps
 
     def noting_train(cases, held_out, name, *rest):
         model = train(cases, held_out, name, *rest)
@@ -87,12 +88,19 @@ def test_maps_of_training_cases_come_from_networks_that_have_not_seen_them(
         mapped_by.update({case.name: models[id(model)][0] for case in cases})
         write(model, cases, *rest)
 
-    monkeypatch.setattr(run_module, "train_hipm", noting_train)
-    monkeypatch.setattr(run_module, "write_maps", noting_write)
+    monkeypatch.setattr(stage_hipm, "train_hipm", noting_train)
+    monkeypatch.setattr(stage_hipm, "write_maps", noting_write)
     train_run(tiny_cohort, tiny_config(), tmp_path / "run", baseline=False)
     assert len(mapped_by) == 6
     for case, network in mapped_by.items():
         assert case not in trained_on[network]
+
+
+def test_with_a_single_fold_the_hipm_that_is_kept_makes_all_maps(tiny_cohort, tmp_path):
+    train_run(tiny_cohort, tiny_config("hipm.folds=1"), tmp_path / "run", baseline=False)
+    folder = RunFolder(tmp_path / "run")
+    assert [path.name for path in folder.hipm.iterdir() if path.name != "maps"] == ["final"]
+    assert all(folder.maps(case.name).is_file() for case in tiny_cohort.cases)
 
 
 def test_stage_1_does_not_see_the_tumour_mask(tiny_run, tiny_cohort, tmp_path):
@@ -190,9 +198,8 @@ def test_pseudo_labels_are_for_stage_3_alone_and_never_scored(tiny_cohort, tmp_p
 
     stand_ins = {
         "run_kinetics": lambda learn, hold, *_: noting("kinetics", learn, hold),
-        "train_hipm": lambda learn, hold, *_: noting("hipm", learn, hold),
+        "train_and_map": lambda _, learn, hold, *__: noting("hipm", learn, hold),
         "train_kis": lambda masked, judged, *_, **__: noting("kis", masked, judged),
-        "write_maps": lambda *_: None,
         "score_maps": lambda *_: None,
         "validate": validate,
         "write_bundle": write_bundle,

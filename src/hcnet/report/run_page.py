@@ -230,8 +230,8 @@ def _stage3(
 
 
 def _loss_pictures(folder: RunFolder, stage: str, config: Config) -> list[Picture]:
-    names = [f"fold{i}" for i in range(config.hipm.folds)] + ["final"]
-    logs = {name: read_log(folder.root / stage / name) for name in names}
+    trained = config.hipm.trainings
+    logs = {name: read_log(folder.root / stage / name) for name in trained}
     panels = [
         curve_panel("loss (Eq. 2)", "loss", logs, ["loss"]),
         curve_panel("weighted cross-entropy", "WCE", logs, ["wce"]),

@@ -19,8 +19,7 @@ from hcnet.prepare.cache import CachedCase
 from hcnet.progress import SILENT, Progress
 from hcnet.studies.material import Material
 from hcnet.training.folder import RunFolder, write_array
-from hcnet.training.split import folds_of
-from hcnet.training.stage_hipm import map_labels, train_hipm, write_maps
+from hcnet.training.stage_hipm import map_labels, train_and_map
 from hcnet.training.stage_kinetics import CurveSource, fit_clustering, training_sample
 
 ALTERNATIVE = "alternative.json"
@@ -94,7 +93,7 @@ def predict_maps(
     fabric: Fabric,
     progress: Progress = SILENT,
 ) -> PredictedMaps:
-    """Stage 2: a map of every case of the cohort from an HIPM that has not seen its patient.
+    """Stage 2: a map of every case of the cohort, by default from an HIPM that has not seen it.
 
     Folds are of the cohort's training cases; extra cases, where they take part, are in every
     training set.
@@ -108,14 +107,9 @@ def predict_maps(
         progress: listener.
     """
     learn = _learners(maps, material)
-    for number, fold in enumerate(folds_of(material.split.train, config.hipm.folds, config.seed)):
-        inside = {case.name for case in fold}
-        here = [case for case in material.learn if case.name in inside]
-        rest = [case for case in learn if case.name not in inside]
-        partial = train_hipm(rest, here, f"fold{number}", folder, config, fabric, progress)
-        write_maps(partial, here, folder, config, fabric, progress)
-    hipm = train_hipm(learn, material.hold, "final", folder, config, fabric, progress)
-    write_maps(hipm, material.hold, folder, config, fabric, progress)
+    hipm = train_and_map(
+        material.split.train, learn, material.hold, folder, config, fabric, progress
+    )
     pairs = (
         (case.name, np.load(folder.labels(case.name)), map_labels(np.load(folder.maps(case.name))))
         for case in material.hold

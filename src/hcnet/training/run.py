@@ -23,8 +23,8 @@ from hcnet.progress import SILENT, Progress
 from hcnet.runtime import best_precision, environment, make_fabric
 from hcnet.training.folder import open_run, same_cases
 from hcnet.training.label_maps import run_kinetics
-from hcnet.training.split import folds_of, patient_of, split_patients
-from hcnet.training.stage_hipm import score_maps, train_hipm, write_maps
+from hcnet.training.split import patient_of, split_patients
+from hcnet.training.stage_hipm import score_maps, train_and_map
 from hcnet.training.stage_kis import stage3_channels, train_kis
 from hcnet.training.validate import Results, validate
 
@@ -88,14 +88,7 @@ def train_run(
     clustering = run_kinetics(learn, hold, folder, config, progress)
 
     progress.message("stage 2 of 3: heterogeneity prediction (HIPM)")
-    for number, fold in enumerate(folds_of(train, config.hipm.folds, config.seed)):
-        inside = {case.name for case in fold}
-        rest = [case for case in learn if case.name not in inside]
-        here = [case for case in learn if case.name in inside]
-        partial = train_hipm(rest, here, f"fold{number}", folder, config, fabric, progress)
-        write_maps(partial, here, folder, config, fabric, progress)
-    hipm = train_hipm(learn, hold, "final", folder, config, fabric, progress)
-    write_maps(hipm, hold, folder, config, fabric, progress)
+    hipm = train_and_map(train, learn, hold, folder, config, fabric, progress)
     maps = score_maps(hipm, hold, folder, config, fabric)
 
     progress.message("stage 3 of 3: tumour segmentation (KIS-Net)")

@@ -3,7 +3,8 @@
 Stage 3 learns from *predicted* maps. HIPM's maps of its own training cases are better than any it
 will make later, so those maps are made by cross-fitting: each training case gets its map from an
 HIPM that has not seen that patient. One more HIPM, trained on all training cases, is the one that
-is kept; it makes the maps of validation cases and of every later exam.
+is kept; it makes the maps of validation cases and of every later exam. With a single fold it makes
+all maps, also those of the cases that it has learned from.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,6 +16,7 @@ from lightning_fabric import Fabric
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from hcnet.cohorts.case import Case
 from hcnet.config import Config
 from hcnet.evaluation.map_metrics import MapTable, evaluate_maps
 from hcnet.inference.segment import predict_maps
@@ -26,6 +28,7 @@ from hcnet.training.folder import RunFolder, write_array
 from hcnet.training.loop import fit
 from hcnet.training.patch_task import PatchTask, class_frequencies
 from hcnet.training.patches import PatchSource
+from hcnet.training.split import folds_of
 
 
 def train_hipm(
@@ -87,6 +90,40 @@ def train_hipm(
         workers=config.loader_workers,
     )
     return fit(task, fabric, folder.hipm / name, progress)
+
+
+def train_and_map(
+    train: Sequence[Case],
+    learn: Sequence[CachedCase],
+    held_out: Sequence[CachedCase],
+    folder: RunFolder,
+    config: Config,
+    fabric: Fabric,
+    progress: Progress = SILENT,
+) -> nn.Module:
+    """All of stage 2: maps of all cases, and the HIPM that is kept.
+
+    Args:
+        train: cases that are dealt into folds; only they and held-out cases get a map.
+        learn: the same, prepared, and any others that every HIPM learns from.
+        held_out: cases for validation.
+        folder: the run.
+        config: settings.
+        fabric: device and precision.
+        progress: listener.
+    """
+    mapped = {case.name for case in train}
+    if config.hipm.folds > 1:
+        for number, fold in enumerate(folds_of(train, config.hipm.folds, config.seed)):
+            inside = {case.name for case in fold}
+            here = [case for case in learn if case.name in inside]
+            rest = [case for case in learn if case.name not in inside]
+            partial = train_hipm(rest, here, f"fold{number}", folder, config, fabric, progress)
+            write_maps(partial, here, folder, config, fabric, progress)
+    hipm = train_hipm(learn, held_out, "final", folder, config, fabric, progress)
+    unmapped = [case for case in learn if case.name in mapped] if config.hipm.folds == 1 else []
+    write_maps(hipm, [*unmapped, *held_out], folder, config, fabric, progress)
+    return hipm
 
 
 def write_maps(

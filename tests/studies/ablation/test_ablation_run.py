@@ -13,6 +13,7 @@ from hcnet.studies import map_stages
 from hcnet.studies.ablation.arms import ARMS, COMPARISONS, MAPS
 from hcnet.studies.ablation.run import plan_ablation, run_ablation, train_part
 from hcnet.studies.material import Material
+from hcnet.training import stage_hipm
 from hcnet.training.folder import RunFolder
 from hcnet.training.logbook import read_log
 from mini_cohort import mini_config
@@ -132,7 +133,7 @@ def test_other_cases_are_refused(finished, cohorts):
 
 def test_maps_come_from_networks_that_have_not_seen_the_patient(cohorts, tmp_path, monkeypatch):
     trained_on, mapped_by = {}, {}
-    train, write = map_stages.train_hipm, map_stages.write_maps
+    train, write = stage_hipm.train_hipm, stage_hipm.write_maps
 
     def noting_train(cases, held_out, name, folder, *rest):
         model = train(cases, held_out, name, folder, *rest)
@@ -145,8 +146,8 @@ def test_maps_come_from_networks_that_have_not_seen_the_patient(cohorts, tmp_pat
             mapped_by.setdefault(model.noted[0], {})[case.name] = model.noted
         write(model, cases, *rest)
 
-    monkeypatch.setattr(map_stages, "train_hipm", noting_train)
-    monkeypatch.setattr(map_stages, "write_maps", noting_write)
+    monkeypatch.setattr(stage_hipm, "train_hipm", noting_train)
+    monkeypatch.setattr(stage_hipm, "write_maps", noting_write)
     splits, plan = plan_ablation(*cohorts, mini_config(), 1, ["P", "P+"])
     (split,) = splits
     run_ablation(splits, plan, mini_config(), tmp_path / "out")

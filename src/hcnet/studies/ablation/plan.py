@@ -21,7 +21,7 @@ class Plan:
         left_out: why each other arm is not.
         seeds: how many times everything is trained.
         updates: of each network.
-        folds: HIPMs for the maps of the training cases, beside the final one.
+        trained_hipms: of each of `hipms`: one a fold and the final one.
         splits: how many times cases are held out, each time others.
     """
 
@@ -29,7 +29,7 @@ class Plan:
     left_out: dict[str, str]
     seeds: int
     updates: int
-    folds: int
+    trained_hipms: int
     splits: int = 1
 
     @property
@@ -40,14 +40,14 @@ class Plan:
     @property
     def trainings(self) -> int:
         """Networks that are trained, over all seeds; stage 1 not counted."""
-        each = len(self.arms) + len(self.hipms) * (self.folds + 1)
+        each = len(self.arms) + len(self.hipms) * self.trained_hipms
         return self.seeds * self.splits * each
 
     def lines(self) -> list[str]:
         """The plan to read."""
         found = [f"{arm.name}: {arm.isolates}" for arm in self.arms]
         found += [f"{name}: left out, {reason}" for name, reason in self.left_out.items()]
-        hipms = len(self.hipms) * (self.folds + 1)
+        hipms = len(self.hipms) * self.trained_hipms
         found.append(
             f"{self.seeds} seed(s) x {self.splits} split(s) x ({len(self.arms)} arms + {hipms} "
             f"HIPM) = "
@@ -93,7 +93,7 @@ def make_plan(
         {name: missing.get(name, "not asked for") for name in known if name not in wanted},
         seeds,
         updates,
-        config.hipm.folds,
+        len(config.hipm.trainings),
         len(tests),
     )
 

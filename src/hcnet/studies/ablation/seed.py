@@ -97,7 +97,7 @@ class SeedTrainings:
             tuple(rows),
             Cost(
                 count_parameters(model) + (0 if maps is None else maps.parameters),
-                self.plan.updates * (1 + (0 if maps is None else self.plan.folds + 1)),
+                self.plan.updates * (1 + (0 if maps is None else len(config.hipm.trainings))),
                 trained_seconds([network, *before]),
                 final_loss(network),
             ),
@@ -150,5 +150,5 @@ class SeedTrainings:
         if arm.maps is None:
             return []
         folder = RunFolder(self.root / arm.maps)
-        names = [*(f"fold{i}" for i in range(self.plan.folds)), "final"] if arm.needs_hipm else []
+        names = self.config.hipm.trainings if arm.needs_hipm else ()
         return [folder.kinetics, *(folder.hipm / name for name in names)]

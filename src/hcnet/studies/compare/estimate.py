@@ -85,7 +85,7 @@ def estimate(
 
     by_entry = {entry.name: seconds(entry.name) for entry in plan.entries}
     if with_maps:
-        by_entry[OURS.name] += (config.hipm.folds + 1) * plan.updates * found[HIPM].step_s
+        by_entry[OURS.name] += len(config.hipm.trainings) * plan.updates * found[HIPM].step_s
         by_entry[OURS.name] += 2 * covered * found[HIPM].window_s
     return Estimated(found, by_entry, plan.seeds * len(materials), plan.updates)
 

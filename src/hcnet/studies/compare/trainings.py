@@ -70,9 +70,8 @@ def segment_tumours(entry: Entry, place: Place, progress: Progress = SILENT) -> 
         maps = Maps(extra=bool(material.extra))
         config = label_cases(maps, material, method, place.config, progress)
         hipm = map_stages.predict_maps(maps, material, method, config, fabric, progress).hipm
-        names = [*(f"fold{i}" for i in range(config.hipm.folds)), "final"]
-        before = [method.kinetics, *(method.hipm / name for name in names)]
-        updates += len(names)
+        before = [method.kinetics, *(method.hipm / name for name in config.hipm.trainings)]
+        updates += len(config.hipm.trainings)
     files = _input_files(entry, place, method, config, progress)
     settings = network_settings(entry.network, config)
     recipe = network_recipe(entry.network)
