@@ -45,6 +45,12 @@ def ablate(
     seeds: Annotated[
         int, typer.Option(metavar="N", min=1, help="How many times everything is trained.")
     ] = 3,
+    share_maps: Annotated[
+        bool,
+        typer.Option(
+            "--share-maps", help="Maps of the first seed serve all seeds, which so cost a fraction."
+        ),
+    ] = False,
     only_seed: Annotated[
         int | None,
         typer.Option(
@@ -76,6 +82,7 @@ def ablate(
         hcnet ablate cohort -o ablation --dry-run
         hcnet ablate cohort -o ablation --extra unmasked --arms B0,P,N1
         hcnet ablate cohort -o crossed --folds 5 --arms B0,P,N1,N3
+        hcnet ablate cohort -o crossed --folds 5 --seeds 3 --share-maps --arms B0,P
         hcnet ablate cohort -o ablation --only-seed 1
         hcnet ablate cohort -o crossed --folds 5 --only-seed 0 --only-fold 2
     """
@@ -97,7 +104,7 @@ def ablate(
     others = None if extra is None else read_cohort(extra)
     names = None if arms is None else [name.strip() for name in arms.split(",") if name.strip()]
     masked = read_cohort(cohort, segmentation)
-    splits, plan = plan_ablation(masked, others, settings, seeds, names, folds)
+    splits, plan = plan_ablation(masked, others, settings, seeds, names, folds, share_maps)
     lines = [
         *(
             f"{len(split.train)} cases to learn from, {len(split.test)} held out, "

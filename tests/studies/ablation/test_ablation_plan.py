@@ -48,6 +48,12 @@ def test_without_extra_cases_their_arms_are_left_out_and_it_says_why(cohorts):
     assert any(line.startswith("P+: left out") and "--extra" in line for line in plan.lines())
 
 
+def test_shared_maps_are_counted_once(cohorts):
+    _, plan = plan_ablation(cohorts[0], None, mini_config(), 3, ["P"], share_maps=True)
+    assert plan.trainings == 3 * 2 + 3
+    assert any("HIPM of the first seed alone" in line for line in plan.lines())
+
+
 def test_arms_by_name_and_the_baseline_with_them(cohorts):
     _, plan = plan_ablation(cohorts[0], None, mini_config(), 1, ["O1", "L0"])
     assert names(plan) == ["L0", "B0", "O1"]

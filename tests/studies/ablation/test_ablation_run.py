@@ -176,3 +176,29 @@ def test_stage_1_needs_no_held_out_case_and_no_mask(finished, material, tmp_path
         np.testing.assert_array_equal(
             ours, np.load(out / f"seed0/P/kinetics/labels/{case.name}.npy")
         )
+
+
+def test_maps_of_the_first_seed_may_serve_all(cohorts, tmp_path):
+    splits, plan = plan_ablation(
+        cohorts[0], None, mini_config(), 2, ["P", "N3", "B2"], share_maps=True
+    )
+    train_part(1, None, splits, plan, mini_config(), tmp_path)  # makes what it needs of the first
+    assert {path.name for path in (tmp_path / "seed0" / "P").iterdir()} == {"kinetics", "hipm"}
+    summary = run_ablation(splits, plan, mini_config(), tmp_path)
+    assert summary.seeds == (0, 1)
+    assert summary.shared_maps
+    assert "serve all seeds" in (tmp_path / "table.md").read_text()
+    assert not any((tmp_path / "seed1" / "P" / name).exists() for name in ("kinetics", "hipm"))
+    for arm in ("P", "N3", "B2"):
+        first, second = (
+            (tmp_path / f"seed{seed}" / arm / "network" / "model.safetensors").read_bytes()
+            for seed in (0, 1)
+        )
+        assert first != second
+    records = {
+        (seed, arm): json.loads((tmp_path / f"seed{seed}" / arm / "scores.json").read_text())
+        for seed in (0, 1) for arm in ("B0", "P", "B2")
+    }  # fmt: skip
+    assert records[1, "P"]["map_iou"] == records[0, "P"]["map_iou"]
+    assert [records[1, arm]["maps_seed"] for arm in ("B0", "P", "B2")] == [None, 0, 0]
+    assert records[0, "P"]["maps_seed"] is None

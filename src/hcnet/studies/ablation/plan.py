@@ -23,6 +23,7 @@ class Plan:
         updates: of each network.
         trained_hipms: of each of `hipms`: one a fold and the final one.
         splits: how many times cases are held out, each time others.
+        share_maps: stages 1 and 2 of the first seed serve all seeds.
     """
 
     arms: tuple[Arm, ...]
@@ -31,6 +32,7 @@ class Plan:
     updates: int
     trained_hipms: int
     splits: int = 1
+    share_maps: bool = False
 
     @property
     def hipms(self) -> tuple[str, ...]:
@@ -40,17 +42,18 @@ class Plan:
     @property
     def trainings(self) -> int:
         """Networks that are trained, over all seeds; stage 1 not counted."""
-        each = len(self.arms) + len(self.hipms) * self.trained_hipms
-        return self.seeds * self.splits * each
+        hipms = len(self.hipms) * self.trained_hipms * (1 if self.share_maps else self.seeds)
+        return self.splits * (self.seeds * len(self.arms) + hipms)
 
     def lines(self) -> list[str]:
         """The plan to read."""
         found = [f"{arm.name}: {arm.isolates}" for arm in self.arms]
         found += [f"{name}: left out, {reason}" for name, reason in self.left_out.items()]
         hipms = len(self.hipms) * self.trained_hipms
+        shared = ", HIPM of the first seed alone" if self.share_maps else ""
         found.append(
             f"{self.seeds} seed(s) x {self.splits} split(s) x ({len(self.arms)} arms + {hipms} "
-            f"HIPM) = "
+            f"HIPM){shared} = "
             f"{self.trainings} trainings x {self.updates} steps = "
             f"{self.trainings * self.updates} steps"
         )
@@ -64,6 +67,7 @@ def make_plan(
     config: Config,
     seeds: int,
     names: Sequence[str] | None = None,
+    share_maps: bool = False,
 ) -> Plan:
     """Choose the arms and check that all of them get the same budget.
 
@@ -74,6 +78,7 @@ def make_plan(
         config: settings.
         seeds: how many times everything is trained.
         names: of arms; None takes all that the data allow. The baseline is always among them.
+        share_maps: see `Plan`.
 
     Raises:
         ConfigError: an unknown arm, an arm that the data do not allow, or settings of stages 2
@@ -95,6 +100,7 @@ def make_plan(
         updates,
         len(config.hipm.trainings),
         len(tests),
+        share_maps,
     )
 
 

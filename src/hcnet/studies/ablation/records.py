@@ -42,6 +42,7 @@ class ArmRecord:
         map_iou: Mean IoU of the same.
         fold: whose cases were held out; 0 where there is one split only.
         threshold: probability from which a voxel was tumour.
+        maps_seed: of stages 1 and 2, where that is another seed than the arm's own.
     """
 
     arm: str
@@ -52,6 +53,7 @@ class ArmRecord:
     map_iou: float | None = None
     fold: int = 0
     threshold: float = 0.5
+    maps_seed: int | None = None
 
     def write(self, folder: Path, name: str = RECORD) -> None:
         """Keep it in the arm's folder; an arm that has it is done."""

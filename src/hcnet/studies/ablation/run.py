@@ -55,6 +55,7 @@ def plan_ablation(
     seeds: int,
     names: Sequence[str] | None = None,
     folds: int = 1,
+    share_maps: bool = False,
 ) -> tuple[list[Split], Plan]:
     """Split the cases and choose the arms; nothing is computed or written yet.
 
@@ -66,6 +67,7 @@ def plan_ablation(
         names: of arms; None takes all that the data allow.
         folds: 1 holds out `config.validation_share` of the patients; more hold out every patient
             once.
+        share_maps: stages 1 and 2 of the first seed serve all seeds.
 
     Raises:
         InputError, ConfigError: as `split_cohorts` and `make_plan`.
@@ -76,7 +78,7 @@ def plan_ablation(
         else [split_cohorts(cohort, extra, config)]
     )
     tests = [split.test for split in splits]
-    return splits, make_plan(cohort, tests, extra, config, seeds, names)
+    return splits, make_plan(cohort, tests, extra, config, seeds, names, share_maps)
 
 
 def run_ablation(
@@ -198,10 +200,15 @@ def _train_fold(
     progress: Progress,
 ) -> list[ArmRecord]:
     """The records of all arms in one fold of a seed."""
-    own = config.model_copy(update={"seed": config.seed + number})
     fabric = make_fabric(_precision(config))
-    root = _root(number, fold, folds, out)
-    trainings = SeedTrainings(folds[fold], plan, out, root, own, fabric, progress, fold)
+
+    def of_seed(seed: int, first: SeedTrainings | None) -> SeedTrainings:
+        own = config.model_copy(update={"seed": config.seed + seed})
+        root = _root(seed, fold, folds, out)
+        return SeedTrainings(folds[fold], plan, out, root, own, fabric, progress, fold, first)
+
+    first = of_seed(0, None) if plan.share_maps and number else None
+    trainings = of_seed(number, first)
     part = f", fold {fold + 1} of {len(folds)}" if len(folds) > 1 else ""
     records = []
     for place, arm in enumerate(plan.arms, start=1):

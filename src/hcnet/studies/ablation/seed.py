@@ -1,4 +1,7 @@
-"""The trainings of one seed and split: each arm, and the maps that several of them share."""
+"""The trainings of one seed and split: each arm, and the maps that several of them share.
+
+Maps of the first seed may serve the others, so that these cost a fraction.
+"""
 
 import shutil
 from dataclasses import replace
@@ -46,6 +49,8 @@ class SeedTrainings:
         fabric: device and precision.
         progress: listener.
         fold: number of the split.
+        first: the trainings of the first seed on this split, whose maps serve this one, too; None
+            makes its own.
     """
 
     def __init__(
@@ -58,12 +63,15 @@ class SeedTrainings:
         fabric: Fabric,
         progress: Progress = SILENT,
         fold: int = 0,
+        first: "SeedTrainings | None" = None,
     ) -> None:
         self.material = material
         self.fold = fold
         self.plan = plan
         self.out = out
         self.root = root
+        self.first = first
+        self.maps_root = root if first is None else first.root
         self.config = config
         self.fabric = fabric
         self.progress = progress
@@ -103,6 +111,7 @@ class SeedTrainings:
             ),
             fold=self.fold,
             threshold=config.inference.threshold,
+            maps_seed=self.first.config.seed if self.first and arm.maps is not None else None,
         )
         if maps is not None and arm.guide == "predicted":
             scores = maps.scores.pooled
@@ -118,28 +127,34 @@ class SeedTrainings:
         if arm.pseudo:
             files = replace(files, pseudo=pseudo_masks(material, out / "pseudo", progress))
         if arm.guide is not None:
-            maps = RunFolder(self.root / (arm.maps or arm.name))
+            maps = RunFolder(self.maps_root / (arm.maps or arm.name))
             folder = self.root / arm.name / "guides"
             guides = write_guides(
                 arm, material, maps, config.kinetics.k, folder, config.seed, progress
             )
             files = replace(files, guides=guides)
         elif arm.maps is not None:
-            labels = RunFolder(self.root / arm.maps).labels
+            labels = RunFolder(self.maps_root / arm.maps).labels
             files = replace(files, labels={case.name: labels(case.name) for case in material.own})
         return files
 
     def _labels(self, name: str) -> Config:
+        if self.first is not None:
+            k = self.first._labels(name).kinetics.k
+            kinetics = self.config.kinetics.model_copy(update={"k": k})
+            return self.config.model_copy(update={"kinetics": kinetics})
         if name not in self._labelled:
-            folder = RunFolder(self.root / name)
+            folder = RunFolder(self.maps_root / name)
             self._labelled[name] = label_cases(
                 MAPS[name], self.material, folder, self.config, self.progress
             )
         return self._labelled[name]
 
     def _maps(self, name: str) -> PredictedMaps:
+        if self.first is not None:
+            return self.first._maps(name)
         if name not in self._predicted:
-            folder = RunFolder(self.root / name)
+            folder = RunFolder(self.maps_root / name)
             self._predicted[name] = predict_maps(
                 MAPS[name], self.material, folder, self._labels(name), self.fabric, self.progress
             )
@@ -149,6 +164,6 @@ class SeedTrainings:
         """Folders of the trainings that an arm's maps took."""
         if arm.maps is None:
             return []
-        folder = RunFolder(self.root / arm.maps)
+        folder = RunFolder(self.maps_root / arm.maps)
         names = self.config.hipm.trainings if arm.needs_hipm else ()
         return [folder.kinetics, *(folder.hipm / name for name in names)]

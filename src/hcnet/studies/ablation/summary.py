@@ -69,6 +69,7 @@ class Summary:
         seeds: seeds that every arm was trained with.
         lesion_cases: names of the held-out cases with a lesion.
         members: cases of each stratum.
+        shared_maps: whether maps of the first seed served all seeds.
     """
 
     arms: Mapping[str, ArmSummary]
@@ -76,6 +77,7 @@ class Summary:
     seeds: tuple[int, ...]
     lesion_cases: tuple[str, ...]
     members: Mapping[str, Sequence[str]]
+    shared_maps: bool = False
 
 
 def summarise(
@@ -111,7 +113,8 @@ def summarise(
         for (a, b), result, p in zip(pairs, results, corrected, strict=True)
     )
     seeds = tuple(sorted({record.seed for record in records}))
-    return Summary(arms, compared, seeds, lesions, members)
+    shared = any(record.maps_seed is not None for record in records)
+    return Summary(arms, compared, seeds, lesions, members, shared)
 
 
 def _summarised(

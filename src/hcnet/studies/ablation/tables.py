@@ -131,6 +131,11 @@ def notes(summary: Summary, left_out: Mapping[str, str], reference: str, null: b
         "Updates and seconds are of all networks behind a row, shared maps counted in each; the "
         "last network always has the same number of updates.",
     ]
+    if summary.shared_maps:
+        found.append(
+            "Stages 1 and 2 were trained with the first seed alone and serve all seeds, so the "
+            "spread over seeds is that of the last network."
+        )
     found += caution_notes(seeds, cases)
     if null:
         found.append(
