@@ -71,6 +71,24 @@ def test_make(hcnet, crossed, tmp_path):
     assert told.calibration.temperature == stored["temperature"]
 
 
+def test_an_ensemble_of_folds(hcnet, crossed, tmp_path):
+    from hcnet.inference.bundle import open_bundle
+    from hcnet.training.folder import RunFolder
+
+    ended = make(hcnet, crossed, tmp_path / "made", "--of-folds")
+    assert ended.returncode == 0, ended.stderr
+    opened = open_bundle(tmp_path / "made" / "bundle")
+    assert opened.members == 2
+    assert opened.info.training_data["ensemble"] == "2 fold(s)"
+    folds = json.loads((crossed / "crossed" / "results.json").read_text())["folds"]
+    for number, fold in enumerate(folds):
+        maps = RunFolder(tmp_path / "made" / f"fold{number}").hipm / "maps"
+        assert {path.stem for path in maps.iterdir()} == set(fold["train"])
+    ended = make(hcnet, crossed, tmp_path / "made", "--of-folds", "--members", 2)
+    assert ended.returncode == 5
+    assert "leave --members out" in ended.error
+
+
 def test_make_refuses_other_cases_and_what_is_no_cross_validation(hcnet, crossed, tmp_path):
     write_mini(crossed / "other", 8, seed=2)
     ended = make(hcnet, crossed, tmp_path / "made", cohort="other")

@@ -115,8 +115,18 @@ def make(
         str, typer.Option("--licence", metavar="TEXT", help="Of the bundle, after the data's.")
     ],
     members: Annotated[
-        int, typer.Option(metavar="N", min=1, max=16, help="Networks that predict together.")
+        int,
+        typer.Option(
+            metavar="N", min=1, max=16, help="Networks of as many seeds that predict together."
+        ),
     ] = 1,
+    of_folds: Annotated[
+        bool,
+        typer.Option(
+            "--of-folds",
+            help="Instead a member for each fold of the cross-validation, trained without it.",
+        ),
+    ] = False,
     weights: Annotated[
         Literal["float16", "float32"], typer.Option(help="How weights are stored.")
     ] = "float16",
@@ -130,11 +140,15 @@ def make(
 
     Examples:
         hcnet bundle make cohort -o out --crossed cv --name mine --licence CC-BY-4.0
+        hcnet bundle make cohort -o out --crossed cv --of-folds --name five --licence CC-BY-4.0
     """
     from hcnet.cli.console import ConsoleProgress, answer, show
     from hcnet.cohorts.cohort import read_cohort
+    from hcnet.errors import ConfigError
     from hcnet.studies.final_bundle import make_bundle
 
+    if of_folds and members > 1:
+        raise ConfigError("--of-folds has a member for each fold; leave --members out.")
     made = make_bundle(
         read_cohort(cohort, segmentation),
         crossed,
@@ -142,6 +156,7 @@ def make(
         name=name,
         licence=licence,
         members=members,
+        of_folds=of_folds,
         weights=weights,
         progress=ConsoleProgress(),
     )

@@ -3,27 +3,33 @@
 A cross-validation (`hcnet ablate --folds`) tells how well the method does on patients that it has
 not seen; nobody uses its networks. Here the same trainings run once more on all patients, and the
 predictions of the cross-validation give what needs held-out patients: scores, calibration and
-threshold.
+threshold. The latter two are of the mean of as many seeds as the bundle has, where the
+cross-validation has them; those of an ensemble of folds are of single networks, since no patient
+is held out of all of them.
 
 OUT/member<i>/           stages 1 to 3 with the i-th seed; stage 1 is that of the first
+OUT/fold<i>/             or: stages 2 and 3 without the patients of the i-th fold; stage 1 of all
 OUT/bundle/
 """
 
 import datetime
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from lightning_fabric import Fabric
 from torch import nn
 
 from hcnet.cohorts.cohort import Cohort
+from hcnet.config import Config
 from hcnet.errors import ConfigError, InputError
 from hcnet.evaluation.calibration import CalibrationResult
 from hcnet.files import read_json
 from hcnet.inference.bundle import Bundle, WeightsForm, network_facts, write_bundle
 from hcnet.inference.input_statistics import training_statistics
 from hcnet.kinetics.clustering import Clustering
-from hcnet.prepare.cache import prepared_cases
+from hcnet.prepare.cache import CachedCase, prepared_cases
 from hcnet.progress import SILENT, Progress
 from hcnet.runtime import make_fabric
 from hcnet.studies.ablation.arms import ARMS, BASELINE
@@ -45,6 +51,7 @@ def make_bundle(
     name: str,
     licence: str,
     members: int = 1,
+    of_folds: bool = False,
     weights: WeightsForm = "float16",
     progress: Progress = SILENT,
 ) -> Bundle:
@@ -56,7 +63,9 @@ def make_bundle(
         out: folder of the trainings and the bundle; the same folder resumes.
         name: of the bundle.
         licence: of the bundle, after that of the data.
-        members: networks of as many seeds predict together.
+        members: networks of as many seeds predict together, each trained on all patients.
+        of_folds: instead a member for each fold, trained on the patients of the other folds; all
+            have the same seed.
         weights: how they are stored.
         progress: listener.
 
@@ -75,41 +84,45 @@ def make_bundle(
     same_cases(RunFolder(out), keys)
 
     truths = references(cohort.root, cohort.cases)
-    predictions = out_of_fold(cases, truths, *arm_folders(crossed))
+    seeds = 1 if of_folds else members
+    predictions = out_of_fold(cases, truths, *arm_folders(crossed, seeds=seeds))
     result = predictions.calibrated(config.seed)
     threshold = predictions.threshold(result.calibration)
 
-    material = Material(Split(cohort.root, cohort.cases, (), (), {}), tuple(cases), (), ())
     fabric = make_fabric(config.precision)
+    everyone = _material(cohort, cases)
+    learners = [everyone] * members
+    if of_folds:
+        held = [set(fold["test"]) for fold in results["folds"]]
+        learners = [_material(cohort, [c for c in cases if c.name not in names]) for names in held]
+    kind = "fold" if of_folds else "member"
     trained: list[tuple[nn.Module, nn.Module]] = []
-    for number in range(members):
-        progress.message(f"member {number + 1} of {members}: {len(cases)} training cases")
-        folder = RunFolder(out / f"member{number}")
-        own = config.model_copy(update={"seed": config.seed + number})
+    for number, material in enumerate(learners):
+        count = len(material.learn)
+        progress.message(f"member {number + 1} of {len(learners)}: {count} training cases")
+        folder = RunFolder(out / f"{kind}{number}")
+        own = config if of_folds else config.model_copy(update={"seed": config.seed + number})
         if number:
-            Clustering.load(RunFolder(out / "member0").kinetics).save(folder.kinetics)
-        own = label_cases(Maps(), material, folder, own, progress)
-        hipm = predict_maps(Maps(), material, folder, own, fabric, progress).hipm
-        files = ArmFiles(
-            {case.name: case.files["image"] for case in cases},
-            {case.name: folder.maps(case.name) for case in cases},
-        )
-        method = next(arm for arm in ARMS if arm.name == METHOD)
-        kis = train_arm(method, material, files, folder.kis, own, fabric, progress)
-        trained.append((hipm, kis))
+            Clustering.load(RunFolder(out / f"{kind}0").kinetics).save(folder.kinetics)
+        own = label_cases(Maps(), everyone, folder, own, progress)
+        trained.append(_member(material, folder, own, fabric, progress))
     return write_bundle(
         out / "bundle",
         hipm=[hipm for hipm, _ in trained],
         kis=[kis for _, kis in trained],
         hipm_network=network_facts(config.hipm, 1, config.kinetics.k + 1),
         kis_network=network_facts(config.kis, stage3_channels(config, with_maps=True), 1),
-        clustering=Clustering.load(RunFolder(out / "member0").kinetics),
+        clustering=Clustering.load(RunFolder(out / f"{kind}0").kinetics),
         weights=weights,
         name=name,
         hcnet_version=version("hcnet"),
         created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         licence=licence,
-        training_data={"cohort": cohort.root.name, "cases": [case.name for case in cases]},
+        training_data={
+            "cohort": cohort.root.name,
+            "cases": [case.name for case in cases],
+            "ensemble": f"{len(learners)} {kind}(s)" if len(learners) > 1 else "none",
+        },
         scores=_scores(results, result),
         maps=config.kis.maps,
         prepare=config.prepare,
@@ -117,6 +130,26 @@ def make_bundle(
         calibration=result.calibration,
         input_statistics=training_statistics(cases, progress),
     )
+
+
+def _material(cohort: Cohort, learn: Sequence[CachedCase]) -> Material:
+    """Cases to learn from, and none to hold out."""
+    names = {case.name for case in learn}
+    train = tuple(case for case in cohort.cases if case.name in names)
+    return Material(Split(cohort.root, train, (), (), {}), tuple(learn), (), ())
+
+
+def _member(
+    material: Material, folder: RunFolder, config: Config, fabric: Fabric, progress: Progress
+) -> tuple[nn.Module, nn.Module]:
+    """HIPM and KIS-Net of one member, whose labels are in the folder."""
+    hipm = predict_maps(Maps(), material, folder, config, fabric, progress).hipm
+    files = ArmFiles(
+        {case.name: case.files["image"] for case in material.learn},
+        {case.name: folder.maps(case.name) for case in material.learn},
+    )
+    method = next(arm for arm in ARMS if arm.name == METHOD)
+    return hipm, train_arm(method, material, files, folder.kis, config, fabric, progress)
 
 
 def _read_results(crossed: Path) -> dict[str, Any]:

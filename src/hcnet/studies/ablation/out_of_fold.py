@@ -82,6 +82,16 @@ def out_of_fold(
     return OutOfFold(cases, references, files)
 
 
-def arm_folders(crossed: Path, arm: str = METHOD) -> list[Path]:
-    """The folders of an arm in a cross-validation, of every seed and fold."""
-    return sorted(crossed.glob(f"seed*/fold*/{arm}"))
+def arm_folders(crossed: Path, arm: str = METHOD, seeds: int | None = None) -> list[Path]:
+    """The folders of an arm in a cross-validation, of every fold.
+
+    Args:
+        crossed: folder of the cross-validation.
+        arm: name of the arm.
+        seeds: how many seeds, the first ones; None takes all.
+    """
+    found = [*crossed.glob(f"seed*/fold*/{arm}")]
+    if seeds is not None:
+        known = {f"seed{number}" for number in range(seeds)}
+        found = [folder for folder in found if folder.parent.parent.name in known]
+    return sorted(found)
