@@ -7,8 +7,8 @@ OUT/seed<i>/ARM/                     one training, and `scores.json` when it is 
                                      own maps also kinetics/ and hipm/; with several folds
                                      OUT/seed<i>/fold<j>/ARM/, and there `scores_tuned.json`
 OUT/results.json, table.*, figure.*, cases.csv     written after each complete seed
-OUT/calibration.json                 of the method, where every patient was held out once; of the mean
-                                     prediction of all seeds
+OUT/calibration.json                 of the method's mean prediction over the seeds, where every
+                                     patient was held out once
 """
 
 from collections.abc import Sequence
