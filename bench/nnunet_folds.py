@@ -129,7 +129,7 @@ def tell(folder: Path, out: Path, crossed: Path, folds: int) -> None:
         told = crossed_mean([[getattr(row, metric) for row in rows.values()]])
         print(f"{metric}: {told.mean:.3f} ({told.low:.3f} to {told.high:.3f}), n {told.n}")
     print(f"found: {np.mean([row.dsc > 0.1 for row in rows.values()]):.2f}")
-    records = [read_record(path.parent) for path in sorted(crossed.glob("seed*/*/*/scores.json"))]
+    records = [read_record(path.parent) for path in sorted(crossed.glob("seed0/*/*/scores.json"))]
     for arm in dict.fromkeys(record.arm for record in records):
         table = score_table([r for r in records if r.arm == arm], "dsc", list(rows))
         own = [[row.dsc for row in rows.values()]] * len(table)

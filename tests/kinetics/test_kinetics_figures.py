@@ -46,6 +46,22 @@ def test_slice_with_most_tumour_is_shown_to_scale(labels, tumour):
     assert np.ma.getmaskarray(right.images[1].get_array())[overlay == 0].all()
 
 
+@pytest.mark.parametrize(
+    ("spacing", "axis", "voxel_mm", "bar"),
+    [((4, 0.5, 1.5), 0, 0.5, 2), ((4, 2, 1.5), 0, 2, 10), ((30, 0.5, 1.5), 1, 30, 50)],
+)
+def test_scale_bars_are_as_long_as_they_say(labels, tumour, spacing, axis, voxel_mm, bar):
+    figure = drawn(heterogeneity_figure(image(spacing), labels, 3, tumour, axis))
+    for panel in figure.axes:
+        (line,) = [each for each in panel.lines if each.get_color() == "white"]
+        assert [text.get_text() for text in panel.texts] == [f"{bar} mm"]
+        # From the picture's pixels back to voxels, and from there to mm.
+        ends = panel.transData.inverted().transform(
+            line.get_transform().transform(line.get_xydata())
+        )
+        assert (ends[1, 0] - ends[0, 0]) * voxel_mm == pytest.approx(bar)
+
+
 def test_without_a_tumour_the_most_suspicious_class_decides(labels):
     figure = drawn(heterogeneity_figure(image((4, 0.5, 1.5)), labels, 3))
     assert figure.axes[0].get_title() == "image, sagittal slice 4"

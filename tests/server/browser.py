@@ -77,6 +77,15 @@ def visiting(address: str, width: int = 1280, height: int = 800, scheme: str = "
             browser.close()
 
 
+def drop_on_page(page: Any, *paths: Path) -> None:
+    """Let go of files or folders over the page, as a file manager does."""
+    session = page.context.new_cdp_session(page)
+    data = {"items": [], "files": [str(path) for path in paths], "dragOperationsMask": 1}
+    for step in ("dragEnter", "dragOver", "drop"):
+        session.send("Input.dispatchDragEvent", {"type": step, "x": 200, "y": 200, "data": data})
+    session.detach()
+
+
 def pixels(page: Any) -> bytes:
     """What the canvas shows, once two pictures in a row are the same."""
     canvas = page.locator("#frame")

@@ -2,17 +2,20 @@
 
 import base64
 import json
+import shutil
 import subprocess
 import sys
 import urllib.request
+from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
 import pytest
-from browser import HCNET, needs_browser, pixels, serving, visiting
-from server_parts import AFFINE, write_result
+from browser import HCNET, drop_on_page, needs_browser, pixels, serving, visiting
+from server_parts import AFFINE, probability, volume, write_result
 
+from dicom_factory import Geometry, write_interleaved
 from hcnet.server.orders import SegmentOrder, write_order
-from hcnet.volumes.nifti import read_nifti
+from hcnet.volumes.nifti import read_nifti, write_nifti
 
 pytestmark = needs_browser
 
@@ -104,6 +107,112 @@ def test_from_a_dropped_file_to_a_downloaded_mask(tiny_cohort, tiny_run, tmp_pat
         at = downloaded(page, "#mask-download", tmp_path / "at.nii.gz")
         assert np.count_nonzero(at.data) == told["voxels"]
         assert visit.complaints == []
+
+
+def sent_names(page):
+    """Fills up with the names under which the page sends files."""
+    names = []
+
+    def listen(request):
+        if request.method == "PUT":
+            names.append(parse_qs(urlsplit(request.url).query)["name"][0])
+
+    page.on("request", listen)
+    return names
+
+
+def table(page):
+    """The cells of the table of phases."""
+    page.wait_for_selector("#found")
+    rows = page.locator("#found tbody tr").all()
+    return [[cell.inner_text() for cell in row.locator("td").all()] for row in rows]
+
+
+def test_a_dropped_folder_keeps_its_paths_and_nothing_leaves_the_workspace(tmp_path):
+    base = (100 * (1 + probability())).astype(np.int16)
+    folder = tmp_path / "given" / "case"
+    names = ["post10/image.nii.gz", "pre/image.nii.gz", "post2/image.nii.gz", "a/b/tumour.nii.gz"]
+    names += ["..\\..\\..\\zz_out.nii.gz"]  # of the systems only some take it for one name
+    for factor, name in enumerate(names, 1):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        write_nifti(volume(base * factor), folder / name)
+    (folder / "pre" / "notes.txt").write_text("not an image")
+    before = sorted(tmp_path.rglob("*"))
+    workspace = tmp_path / "work"
+    with (
+        serving("--look-only", "--workspace", workspace) as address,
+        visiting(address) as visit,
+    ):
+        page = visit.page
+        page.wait_for_selector("#drop")
+        sent = sent_names(page)
+        drop_on_page(page, folder)
+        found = [row[-1] for row in table(page)]
+        assert sorted(sent) == sorted([*names, "pre/notes.txt"])
+        assert found == [
+            "pre/image.nii.gz", "post2/image.nii.gz", "post10/image.nii.gz", "zz_out.nii.gz"
+        ]  # fmt: skip
+        assert page.inner_text("#exam h2") == "case"
+        assert page.get_attribute("#drop", "class") in (None, "")
+        (exam,) = asked(f"{address}api/exams")
+        curve = asked(f"{address}api/exams/{exam['id']}/curve?i=5&j=6&k=4")
+        assert np.array_equal(curve["signal"], base[5, 6, 4] * np.array([2, 3, 1, 5]))
+        inside = workspace.resolve()
+        after = [path for path in sorted(tmp_path.rglob("*")) if inside not in path.parents]
+        assert [path for path in after if path != workspace] == before
+        kept = {path.name for path in (workspace / "exams" / exam["id"] / "files").iterdir()}
+        assert {name for name in kept if name.startswith("phase_")} == {
+            f"phase_{place:04d}.nii.gz" for place in range(4)
+        }
+        assert visit.complaints == []
+
+
+def test_a_dropped_dicom_folder_is_one_exam(tmp_path):
+    write_interleaved(tmp_path / "flat", Geometry())
+    exam = tmp_path / "exam"
+    for number, path in enumerate(sorted((tmp_path / "flat").iterdir())):
+        place = exam / f"series{number % 2}"
+        place.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, place / f"I{number // 2:04d}")  # the same names in both, as scanners do
+    with (
+        serving("--look-only", "--workspace", tmp_path / "work") as address,
+        visiting(address) as visit,
+    ):
+        page = visit.page
+        page.wait_for_selector("#drop")
+        sent = sent_names(page)
+        drop_on_page(page, exam)
+        assert [row[0] for row in table(page)] == ["0 pre", "1", "2"]
+        assert sorted(sent) == sorted(
+            str(path.relative_to(exam)) for path in exam.rglob("*") if path.is_file()
+        )
+        assert page.inner_text("#exam h2") == "exam"
+        assert visit.complaints == []
+
+
+def test_a_dropped_case_is_read_and_a_whole_cohort_refused(tmp_path):
+    image = volume((100 * (1 + probability())).astype(np.int16))
+    for case in ("one", "two"):
+        for phase in range(3):
+            path = tmp_path / "cohort" / "images" / case / f"{case}_{phase:04d}.nii.gz"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_nifti(image, path)
+    with (
+        serving("--look-only", "--workspace", tmp_path / "work") as address,
+        visiting(address) as visit,
+    ):
+        page = visit.page
+        page.wait_for_selector("#drop")
+        drop_on_page(page, tmp_path / "cohort" / "images" / "one")
+        assert [row[-1] for row in table(page)] == [f"one_{n:04d}.nii.gz" for n in range(3)]
+        assert visit.complaints == []
+        drop_on_page(page, tmp_path / "cohort")
+        page.wait_for_selector("#told >> text=cohort: is a cohort of cases")
+        empty = tmp_path / "empty"
+        empty.mkdir()
+        drop_on_page(page, empty)
+        page.wait_for_selector("#told >> text=empty: holds no file.")
+        assert len(asked(f"{address}api/exams")) == 1
 
 
 def test_cancel_ends_the_segmentation(tiny_cohort, tiny_run, tmp_path):

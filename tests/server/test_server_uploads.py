@@ -9,7 +9,7 @@ import pytest
 from server_parts import client_of, probability, volume, wait_for
 
 from dicom_factory import Geometry, write_interleaved
-from hcnet.server.uploads import phase_order, plain_name
+from hcnet.server.uploads import phase_order, plain_name, plain_path
 from hcnet.volumes.nifti import read_nifti, write_nifti
 
 
@@ -167,9 +167,25 @@ def test_names_are_for_show():
     assert plain_name("..") == ".."
     assert len(plain_name("x" * 500)) == 120
     assert plain_name("/") == "exam"
+    assert plain_path("pre/image.nii.gz") == "pre/image.nii.gz"
+    assert plain_path("../../etc/passwd") == plain_path("/etc/passwd") == "etc/passwd"
+    assert plain_path("C:\\scans\\..\\..\\a.nii") == "scans/a.nii"
+    assert plain_path("a\n/./b\u202e") == "a/b"
+    assert plain_path("..") == plain_path("/") == plain_path("") == "exam"
 
 
 def test_phase_order_is_natural():
     names = dict(enumerate(["a_10.nii", "a_9.nii", "a_0001.nii", "pre.nii", "a_mask.nii"]))
     assert phase_order(names) == [3, 2, 1, 0]
     assert phase_order({0: "tumour.nii"}) == [0]
+    inside = ["post10/x.nii", "post9/x.nii", "pre/x.nii", "pre/mask.nii"]
+    assert phase_order(dict(enumerate(inside))) == [2, 1, 0]
+
+
+def test_a_folder_of_cases_is_no_exam(client, nifti):
+    draft = client.post("/api/uploads").json()["id"]
+    for number, name in enumerate(["images/A/a_0000.nii.gz", "images/B/b_0000.nii.gz"]):
+        client.put(f"/api/uploads/{draft}/files/{number}", content=nifti, params={"name": name})
+    answer = client.post(f"/api/uploads/{draft}/complete", params={"name": "cohort"})
+    assert answer.status_code == 422
+    assert "cohort: is a cohort of cases" in answer.text

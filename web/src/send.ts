@@ -5,6 +5,13 @@ import { button, el, tell } from "./dom";
 import type { About, Exam } from "./types";
 
 const AT_ONCE = 4;
+const LONGEST_PATH = 1000; // as the server takes it
+
+interface Sent {
+  file: File;
+  /** What the user calls it: its path below the folder that was given. */
+  path: string;
+}
 
 /** The zone to drop an exam on; the whole page takes drops too. */
 export function sendZone(about: About, sent: (exam: Exam) => void): HTMLElement {
@@ -27,12 +34,14 @@ export function sendZone(about: About, sent: (exam: Exam) => void): HTMLElement 
   );
 
   let busy = false;
-  const take = async (given: File[], name: string): Promise<void> => {
-    if (busy || given.length === 0) return;
+  const take = async (asked: Promise<Sent[]>, name: string): Promise<void> => {
+    if (busy) return;
     busy = true;
     bar.hidden = false;
     try {
-      const size = given.reduce((sum, file) => sum + file.size, 0);
+      const given = await asked;
+      if (given.length === 0) throw new Error(`${name}: holds no file.`);
+      const size = given.reduce((sum, { file }) => sum + file.size, 0);
       if (size > about.largest_upload) {
         throw new Error(`${name}: is larger than this server takes (${Math.round(about.largest_upload / 1e6)} MB).`);
       }
@@ -45,10 +54,15 @@ export function sendZone(about: About, sent: (exam: Exam) => void): HTMLElement 
       files.value = folder.value = "";
     }
   };
-  files.onchange = () => void take([...(files.files ?? [])], files.files?.[0]?.name ?? "exam");
+  files.onchange = () => {
+    const chosen = [...(files.files ?? [])];
+    const [first] = chosen;
+    if (first) void take(Promise.resolve(chosen.map((file) => ({ file, path: file.name }))), first.name);
+  };
   folder.onchange = () => {
-    const chosen = [...(folder.files ?? [])];
-    void take(chosen, chosen[0]?.webkitRelativePath.split("/")[0] ?? "exam");
+    const chosen = [...(folder.files ?? [])].map((file) => ({ file, path: below(file.webkitRelativePath) }));
+    const [first] = chosen;
+    if (first) void take(Promise.resolve(chosen), first.file.webkitRelativePath.split("/")[0] ?? "exam");
   };
   window.addEventListener("dragover", (event) => {
     event.preventDefault();
@@ -62,39 +76,51 @@ export function sendZone(about: About, sent: (exam: Exam) => void): HTMLElement 
     zone.classList.remove("over");
     // All must be asked for now: the list is empty once this listener is left.
     const given = [...(event.dataTransfer?.items ?? [])].map((item) => ({ entry: item.webkitGetAsEntry(), file: item.getAsFile() }));
-    const found = given.map(({ entry, file }) => (entry ? filesOf(entry) : file ? [file] : []));
     const [first] = given;
-    void Promise.all(found).then((files) => take(files.flat(), first?.entry?.name ?? first?.file?.name ?? "exam"));
+    if (!first) return;
+    const found = given.map(({ entry, file }) => (entry ? filesOf(entry) : file ? [{ file, path: file.name }] : []));
+    const all = Promise.all(found).then((lists) => lists.flat());
+    // A folder's own name tells its files apart only where it does not come alone.
+    const alone = given.length === 1 && first.entry?.isDirectory;
+    const sent = alone ? all.then((list) => list.map(({ file, path }) => ({ file, path: below(path) }))) : all;
+    void take(sent, first.entry?.name ?? first.file?.name ?? "exam");
   });
   return zone;
 }
 
-async function send(files: File[], name: string, progress: (share: number) => void): Promise<Exam> {
-  const [only] = files;
-  if (only && files.length === 1) {
-    return put<Exam>(`/upload?name=${encodeURIComponent(only.name)}`, only, progress);
+async function send(given: Sent[], name: string, progress: (share: number) => void): Promise<Exam> {
+  const [only] = given;
+  if (only && given.length === 1) {
+    return put<Exam>(`/upload?name=${encodeURIComponent(only.file.name)}`, only.file, progress);
   }
   const { id } = await post<{ id: string }>("/uploads");
   let next = 0;
   let done = 0;
   const worker = async (): Promise<void> => {
-    for (let number = next++; number < files.length; number = next++) {
-      const file = files[number];
-      if (!file) return;
-      await put(`/uploads/${id}/files/${number}?name=${encodeURIComponent(file.name)}`, file);
-      progress(++done / files.length);
+    for (let number = next++; number < given.length; number = next++) {
+      const one = given[number];
+      if (!one) return;
+      const path = one.path.length > LONGEST_PATH ? one.file.name : one.path;
+      await put(`/uploads/${id}/files/${number}?name=${encodeURIComponent(path)}`, one.file);
+      progress(++done / given.length);
     }
   };
   await Promise.all(Array.from({ length: AT_ONCE }, worker));
   return post<Exam>(`/uploads/${id}/complete?name=${encodeURIComponent(name)}`);
 }
 
-async function filesOf(entry: FileSystemEntry): Promise<File[]> {
+/** A path without its first folder. */
+function below(path: string): string {
+  return path.slice(path.indexOf("/") + 1);
+}
+
+async function filesOf(entry: FileSystemEntry): Promise<Sent[]> {
   if (entry.isFile) {
-    return [await new Promise<File>((resolve, reject) => (entry as FileSystemFileEntry).file(resolve, reject))];
+    const file = await new Promise<File>((resolve, reject) => (entry as FileSystemFileEntry).file(resolve, reject));
+    return [{ file, path: entry.fullPath.slice(1) }];
   }
   const reader = (entry as FileSystemDirectoryEntry).createReader();
-  const found: File[] = [];
+  const found: Sent[] = [];
   for (;;) {
     const batch = await new Promise<FileSystemEntry[]>((resolve, reject) => reader.readEntries(resolve, reject));
     if (batch.length === 0) return found;

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from hcnet.kinetics.codebook import OUTSIDE, Codebook
 from hcnet.kinetics.palette import REST, TUMOUR, class_colours
 from hcnet.kinetics.quality import Composition
+from hcnet.kinetics.scale_bar import draw_scale_bar
 from hcnet.volumes.volume import Volume
 
 _PLANES = ("sagittal", "coronal", "axial")
@@ -30,7 +31,7 @@ def heterogeneity_figure(
 
     The slice is the one with most tumour, or without a tumour mask the one with most voxels of the
     most suspicious class that occurs. Slices are shown as radiologists see them (patient's right,
-    or front, on the left) and to scale in mm.
+    or front, on the left), to scale in mm and with a scale bar.
 
     Args:
         image: canonical (RAS+) grey image.
@@ -72,6 +73,8 @@ def heterogeneity_figure(
             if outline.any() and not outline.all():
                 panel.contour(outline, levels=[0.5], colors=[TUMOUR], linewidths=1.4)
         entries.append(Patch(facecolor="none", edgecolor=TUMOUR, label="tumour"))
+    for panel in panels:
+        draw_scale_bar(panel, grey.shape[1] * width_mm)
     panels[0].set_title(f"image, {_PLANES[across]} slice {where}")
     panels[1].set_title("heterogeneity map")
     figure.legend(
@@ -91,8 +94,8 @@ def curves_figure(codebook: Codebook) -> Figure:
         mean, sd = codebook.mean[code], codebook.sd[code]
         normal.fill_between(codebook.grid_s, mean - sd, mean + sd, color=colour, alpha=0.13, lw=0)
         label = f"{code + 1} ({codebook.share[code]:.1%})"
-        normal.plot(codebook.grid_s, mean, "o-", label=label, **_line(colour))
-        pooled.plot(codebook.grid_s, codebook.enhancement[code], "o-", **_line(colour))
+        normal.plot(codebook.grid_s, mean, "o-", label=label, **class_line(colour))
+        pooled.plot(codebook.grid_s, codebook.enhancement[code], "o-", **class_line(colour))
     what = "min-max of each curve" if codebook.scale == "minmax" else "(S - S0) / S0"
     _finish(normal, f"mean curve and SD ({what})", "time (s)", "normalised signal")
     _finish(pooled, "pooled relative enhancement", "time (s)", "sum of S / sum of S0 - 1")
@@ -129,8 +132,9 @@ def ratios_figure(composition: Composition) -> Figure:
     return figure
 
 
-def _line(colour: str) -> dict[str, Any]:
-    # A thin dark rim keeps the bright classes visible on white.
+def class_line(colour: str) -> dict[str, Any]:
+    """How the curve of a class is drawn on white, for `Axes.plot`."""
+    # A thin dark rim keeps the bright classes visible.
     rim = withStroke(linewidth=2.6, foreground="#333333")
     return {"color": colour, "lw": 1.8, "ms": 3.5, "path_effects": [rim]}
 

@@ -17,6 +17,7 @@ from matplotlib.patheffects import Normal, Stroke
 from numpy.typing import NDArray
 
 from hcnet.kinetics.palette import class_colours
+from hcnet.kinetics.scale_bar import PLATE, draw_scale_bar
 from hcnet.report.view import Box, View
 
 PAPER = "#0d1014"
@@ -31,12 +32,9 @@ UNCERTAIN = "#3ddc97"
 """Green, which neither the outlines nor the class palette have."""
 
 _CASING = [Stroke(linewidth=2.6, foreground="black", alpha=0.75), Normal()]
-# A dark plate, not an outline of the letters: text with an outline is no text any more in an SVG.
-_PLATE = {"facecolor": "black", "alpha": 0.55, "lw": 0, "pad": 1.2}
 _CLEAR_TO_GREEN = LinearSegmentedColormap.from_list(
     "uncertainty", [(*(int(UNCERTAIN[i : i + 2], 16) / 255 for i in (1, 3, 5)), a) for a in (0, 1)]
 )
-_BARS_MM = (1, 2, 5, 10, 20, 50, 100)
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,7 +109,7 @@ def show_plane(
     axes.set(xlim=(left, right), ylim=(bottom, top), xticks=[], yticks=[], facecolor="black")
     axes.spines[:].set_visible(False)
     _letters(axes, view)
-    _scale_bar(axes, right - left)
+    draw_scale_bar(axes, right - left)
 
 
 def draw_outline(
@@ -179,13 +177,17 @@ def draw_box(axes: Axes, box: Box) -> None:
 def class_entries(classes: int) -> list[Artist]:
     """Legend entries of the classes, most suspicious first."""
     patches: list[Artist] = [
-        Patch(facecolor=colour, edgecolor=FAINT, lw=0.4, label=f"class {code + 1}")
+        Patch(facecolor=colour, edgecolor=FAINT, lw=0.4, label=class_name(code + 1, classes))
         for code, colour in enumerate(class_colours(classes))
     ]
-    patches[-1].set_label(f"class {classes} (most suspicious)")
-    if classes > 1:
-        patches[0].set_label("class 1 (least suspicious)")
     return patches[::-1]
+
+
+def class_name(number: int, classes: int) -> str:
+    """What a legend calls a class: `number` from 1 to `classes`; the ends are explained."""
+    if number == classes:
+        return f"class {number} (most suspicious)"
+    return f"class {number} (least suspicious)" if number == 1 else f"class {number}"
 
 
 def line_entry(label: str, colour: str, dashed: bool = False) -> Artist:
@@ -215,11 +217,6 @@ def footer(figure: Figure, text: str) -> None:
     figure.supxlabel(text, color=FAINT, fontsize=7.5, parse_math=False)
 
 
-def bar_mm(width_mm: float) -> int:
-    """Length of the scale bar of a picture this wide: round, and about a third at most."""
-    return max(b for b in _BARS_MM if b <= max(width_mm * 0.35, _BARS_MM[0]))
-
-
 def _letters(axes: Axes, view: View) -> None:
     left, right, top, _ = view.letters  # the scale bar is at the bottom
     # Large enough that no L can be taken for an I.
@@ -232,20 +229,5 @@ def _letters(axes: Axes, view: View) -> None:
             letter, place, inwards, xycoords="axes fraction", textcoords="offset points",
             ha={0.0: "left", 1.0: "right"}.get(place[0], "center"),
             va="top" if place[1] == 1.0 else "center",
-            color=INK, fontsize=8.5, fontweight="bold", bbox=_PLATE,
+            color=INK, fontsize=8.5, fontweight="bold", bbox=PLATE,
         )  # fmt: skip
-
-
-def _scale_bar(axes: Axes, width_mm: float) -> None:
-    """A white bar of a round length, at most a third of the panel, at its lower left."""
-    length = bar_mm(width_mm)
-    start, stop = 0.03, 0.03 + length / width_mm
-    axes.plot(
-        [start, stop], [0.05, 0.05], transform=axes.transAxes, color="white", lw=2.2,
-        solid_capstyle="butt", path_effects=[Stroke(linewidth=4, foreground="black"), Normal()],
-    )  # fmt: skip
-    axes.annotate(
-        f"{length} mm", (start, 0.05), (0, 3), xycoords="axes fraction",
-        textcoords="offset points", ha="left", va="bottom", color="white", fontsize=7.5,
-        bbox=_PLATE,
-    )  # fmt: skip

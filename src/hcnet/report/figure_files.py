@@ -7,7 +7,8 @@ from matplotlib.figure import Figure
 
 from hcnet.errors import InputError
 from hcnet.files import write_aside
-from hcnet.report.content import Report, pictures_of
+from hcnet.report.class_legend import class_legend_figure
+from hcnet.report.content import Report, StudyReport, pictures_of
 
 _DPI = 200
 
@@ -15,14 +16,15 @@ _DPI = 200
 def write_figures(report: Report, folder: Path) -> list[Path]:
     """Write every figure of a report; the same report gives the same files, byte by byte.
 
-    A figure that lies in the study's folder as a PNG already is written as that PNG alone.
+    A figure that lies in the study's folder as a PNG already is written as that PNG alone. The
+    legend of the classes, which the page lays out as a table, is `classes`, the last.
 
     Args:
         report: as `hcnet.report.write.read_report` gives it.
         folder: made if needed; files of the same names are replaced.
 
     Returns:
-        the files, in the order of the page.
+        the files: the pictures in the order of the page, then the legend of the classes.
 
     Raises:
         InputError: `folder` is a file.
@@ -38,6 +40,9 @@ def write_figures(report: Report, folder: Path) -> list[Path]:
             with write_aside(path) as aside:
                 aside.write_bytes(picture.figure)
             found.append(path)
+    if not isinstance(report, StudyReport) and report.classes:
+        legend = class_legend_figure(report.classes, report.curve_label)
+        found += _write(legend, folder / "classes.png")
     return found
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from hcnet.kinetics.palette import class_colours
+from hcnet.kinetics.scale_bar import bar_mm
 from hcnet.report import drawing
 from hcnet.report.content import Slices
 from hcnet.report.view import View, aligned, pick_slices, view_of
@@ -91,7 +92,7 @@ def slices_of(
         if "uncertainty" in cropped
         else "",
         letters=(left, right, top),
-        bar_mm=drawing.bar_mm(size_mm[0]),
+        bar_mm=bar_mm(size_mm[0]),
         text=f"{view.convention} {view.counting}",
     )
 

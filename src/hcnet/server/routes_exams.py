@@ -14,6 +14,13 @@ from hcnet.server.state import State
 from hcnet.server.workspace import inside
 
 Name = Annotated[str, Query(max_length=1000, description="What people call it; shown only.")]
+FilePath = Annotated[
+    str,
+    Query(
+        max_length=1000,
+        description="What people call it, with its path below the folder sent; shown only.",
+    ),
+]
 Index = Annotated[int, Query(ge=0, le=1 << 20)]
 NOT_OURS = "Neither NIfTI, nor DICOM, nor a zip of DICOM."
 
@@ -80,7 +87,7 @@ def exam_routes(state: State) -> APIRouter:
 
     @router.put("/uploads/{draft_id}/files/{number}")
     async def upload_file(
-        draft_id: Id, number: int, request: Request, name: Name = "file"
+        draft_id: Id, number: int, request: Request, name: FilePath = "file"
     ) -> Received:
         """Send one file as the body; `number` is its place among the others, from 0."""
         try:

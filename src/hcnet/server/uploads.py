@@ -58,7 +58,7 @@ class Uploads:
         Args:
             draft_id: as `begin` gave it.
             number: place of the file among the others; sending it again replaces it.
-            name: what the user calls it.
+            name: what the user calls it: its name, or its path below the folder that was sent.
             body: content.
 
         Raises:
@@ -83,7 +83,7 @@ class Uploads:
             raise
         kind = kind_of_content(path)
         with self._lock:
-            draft.names[number] = plain_name(name)
+            draft.names[number] = plain_path(name)
             if kind is None:
                 path.unlink()
                 draft.kinds.pop(number, None)
@@ -121,13 +121,25 @@ def plain_name(name: str) -> str:
     return shown[:LONGEST_NAME] or "exam"
 
 
+def plain_path(path: str) -> str:
+    """A path for people: every part as `plain_name` has it; what leads upwards is left out."""
+    parts = PurePosixPath(re.sub(r"^[A-Za-z]:", "", path.replace("\\", "/"))).parts
+    return "/".join(plain_name(part) for part in parts if part not in ("/", "//", "..")) or "exam"
+
+
 def phase_order(names: dict[int, str]) -> list[int]:
-    """The order of NIfTI phases by the user's names: "pre" first, then by number; no masks."""
+    """The order of NIfTI phases by the user's names: "pre" first, then by number; no masks.
+
+    Args:
+        names: name, or path below the folder that was sent, of each file; one in a folder named
+            "pre" is as well pre-contrast as one that is named so itself.
+    """
 
     def key(number: int) -> tuple[bool, list[tuple[int, str]]]:
         parts = re.findall(r"\d+|\D+", names[number].lower())
         natural = [(int(p), "") if p.isdigit() else (-1, p) for p in parts]
-        return not _PRE.search(stem(Path(names[number])).lower()), natural
+        path = Path(names[number])
+        return not any(_PRE.search(p.lower()) for p in (*path.parts[:-1], stem(path))), natural
 
     images = [number for number, name in names.items() if not named_as_mask(Path(name))]
     return sorted(images or names, key=key)
@@ -158,6 +170,9 @@ def _zip(draft: _Draft, name: str) -> StoredUpload:
 
 
 def _nifti(draft: _Draft, name: str) -> StoredUpload:
+    paths = [Path(label).parts for label in draft.names.values()]
+    if any(parts[0] == "images" and len(parts) > 2 for parts in paths):
+        raise InputError(f"{name}: is a cohort of cases; give one of the folders in its images/.")
     files = {}
     order = phase_order({number: draft.names[number] for number in draft.kinds})
     for place, number in enumerate(order):
