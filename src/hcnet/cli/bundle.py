@@ -140,7 +140,7 @@ def make(
 
     Examples:
         hcnet bundle make cohort -o out --crossed cv --name mine --licence CC-BY-4.0
-        hcnet bundle make cohort -o out --crossed cv --of-folds --name five --licence CC-BY-4.0
+        hcnet bundle make cohort -o out --crossed cv --of-folds --name x --licence y
     """
     from hcnet.cli.console import ConsoleProgress, answer, show
     from hcnet.cohorts.cohort import read_cohort
