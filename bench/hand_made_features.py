@@ -123,8 +123,8 @@ def fit(cases):
 
 
 def compare(own, crossed) -> None:
-    """DSC of each arm minus that of the trees, over the same patients."""
-    paths = sorted(crossed.glob(f"seed*/*/*/{TUNED}"))
+    """DSC of each arm, first seed, minus that of the trees, over the same patients."""
+    paths = sorted(crossed.glob(f"seed0/*/*/{TUNED}"))
     records = [read_record(path.parent, TUNED) for path in paths]
     for arm in dict.fromkeys(record.arm for record in records):
         table = score_table([r for r in records if r.arm == arm], "dsc", list(own))

@@ -1,14 +1,15 @@
 """nnU-Net v2 on the folds of a cross-validation, pre-contrast, as long as our networks take.
 
     make .venv-nnunet/installed
-    python bench/nnunet_folds.py COHORT -o OUT --crossed CROSSED --updates 1200 [--fold I]
+    python bench/nnunet_folds.py COHORT -o OUT --crossed CROSSED --updates 360 [--fold I]
 
 The plan is nnU-Net's own 3d_fullres plan of the cohort but for its size: grid, patch and batch are
 those of CROSSED and the network has eight channels, so that a core makes about as many updates a
 minute as with our ResUNet. Losses, deep supervision, optimiser, rate, augmentation, sampling and
 votes of mirror images are nnU-Net's. With `--fold` only that fold is trained and nothing is told;
 without, what is missing is trained and all is scored inside the breast and compared, patient by
-patient, with the arms of CROSSED.
+patient, with the arms of CROSSED's first seed. nnU-Net's fingerprint is of all cases; for MR its
+plan takes no more from it than sizes, and each case is normalised by itself.
 """
 
 import argparse
@@ -105,6 +106,11 @@ def train(out: Path, fold: int, updates: int) -> None:
     """Train a fold and predict its held-out cases, unless that is done."""
     done = out / f"fold{fold}.json"
     if done.exists():
+        before = read_json(done)["updates"]
+        if before != updates:
+            sys.exit(
+                f"{out}: fold {fold} had {before} updates, not {updates}; take another folder."
+            )
         return
     started = time.monotonic()
     run(out, BIN / "python", TRAINER, NUMBER, fold, -(-updates // STEPS), STEPS, loaders=0)

@@ -1,7 +1,7 @@
 """A short training of nnU-Net, run by the Python that has it: NUMBER FOLD EPOCHS STEPS.
 
-Predicts the held-out cases of the fold at the end. `nnUNetv2_train` can be told neither how many
-updates nor on how many threads.
+Predicts the held-out cases of the fold at the end. `nnUNetv2_train` takes no number of
+updates. The trainer keeps its own name, by which the program for prediction finds it again.
 """
 
 import sys

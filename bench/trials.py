@@ -6,12 +6,9 @@ With `--fold` only that fold is trained and nothing is told; without, what is mi
 and DSC is compared patient by patient with arm B0 and the first seed of CROSSED, both at the fixed
 threshold. Trials:
 
-    focal-tversky     (1 - Tversky index)^0.75, missed voxels weighing 0.7 and false ones 0.3
-                      (Abraham and Khan 2019), in the place of Dice
-    regression        second head: relative enhancement of each voxel, by smooth L1 in the breast
-    deep-supervision  the loss also at half and quarter resolution, weighing 1/2 and 1/4
-    masked            before: as many updates of filling in 60 % of the training images, in blocks
-    thin-kernels      1 x 3 x 3 where slices are not pooled yet
+    focal-tversky  (1 - Tversky index)^0.75, missed voxels weighing 0.7 and false ones 0.3
+                   (Abraham and Khan 2019), in the place of Dice
+    regression     second head: relative enhancement of each voxel, by smooth L1 in the breast
 
 What a setting alone changes is a call of `hcnet ablate --set` (docs/results.md).
 """
@@ -22,7 +19,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import nn
 from torch.nn import functional as F
 
 from hcnet.cohorts.cohort import read_cohort
@@ -31,7 +27,6 @@ from hcnet.evaluation.hierarchical import crossed_comparison, crossed_mean
 from hcnet.files import read_json
 from hcnet.inference.windows import predict, tumour_model
 from hcnet.nets.auxiliary import AuxiliaryNet
-from hcnet.nets.blocks import head
 from hcnet.nets.losses import segmentation_loss
 from hcnet.nets.resunet import ResUNet
 from hcnet.prepare.cache import prepared_cases
@@ -45,7 +40,6 @@ from hcnet.training.validate import native_mask
 from hcnet.volumes.volume import to_canonical
 
 ENHANCEMENT = (-0.5, 3.0)  # relative; what lies outside is noise of dark voxels
-BLOCK = (4, 8, 8)  # voxels of the grid that are hidden together
 
 
 def main() -> None:
@@ -164,90 +158,7 @@ def regression(learn, config, folder, fabric):
     return train("regression", build, learn, config, folder, fabric, loss, enhancement=files)
 
 
-class DeepSupervised(nn.Module):
-    """A ResUNet that also tells, while it trains, what two coarser decoder blocks would say."""
-
-    def __init__(self, network: ResUNet, width: int) -> None:
-        super().__init__()
-        self.network = network
-        self.sides = nn.ModuleList(head(width * factor, 1) for factor in (4, 2))
-        self.seen: list[torch.Tensor] = []
-        for block in (network.body.decoder[-3], network.body.decoder[-2]):
-            block.register_forward_hook(lambda _, __, found: self.seen.append(found))
-
-    def forward(self, image):
-        self.seen.clear()
-        logits = self.network(image)
-        if not self.training:
-            return logits
-        return [logits, *(side(f) for side, f in zip(self.sides, self.seen, strict=True))]
-
-
-def deep_supervision(learn, config, folder, fabric):
-    def loss(model, batch):
-        total = 0
-        full, quarter, half = model(batch["image"])
-        for weight, logits in ((1, full), (0.5, half), (0.25, quarter)):
-            truth = F.interpolate(batch["tumour"].float(), logits.shape[2:], mode="area")
-            total = total + weight * tumour_terms(logits, {"tumour": truth}, config)
-        return {"loss": total / 1.75}
-
-    width = config.kis.network.options["width"]
-    return train(
-        "deep supervision", lambda: DeepSupervised(plain(config), width), learn, config, folder,
-        fabric, loss,
-    )  # fmt: skip
-
-
-def masked(learn, config, folder, fabric):
-    def fill_in(model, batch):
-        image = batch["image"]
-        coarse = [-(-n // b) for n, b in zip(image.shape[2:], BLOCK, strict=True)]
-        hidden = (torch.rand(len(image), 1, *coarse) < 0.6).float()
-        hidden = F.interpolate(hidden, image.shape[2:], mode="nearest")
-        cost = (model(image * (1 - hidden)) - image).square()
-        return {"loss": (cost * hidden).sum() / hidden.sum()}
-
-    def loss(model, batch):
-        return {"loss": tumour_terms(model(batch["image"]), batch, config)}
-
-    learned = train("filling in", partial(plain, config), learn, config, folder / "before",
-                    fabric, fill_in)  # fmt: skip
-
-    def build():
-        network = plain(config)
-        network.body.load_state_dict(learned.body.state_dict())
-        return network
-
-    return train("after filling in", build, learn, config, folder, fabric, loss)
-
-
-def thin_kernels(learn, config, folder, fabric):
-    def build():
-        network = plain(config)
-        for part in (network.body.encoder[0], network.body.decoder[-1]):
-            for layer in list(part.modules()):
-                for name, conv in layer.named_children():
-                    if isinstance(conv, nn.Conv3d) and conv.kernel_size == (3, 3, 3):
-                        ends = conv.in_channels, conv.out_channels
-                        bias = conv.bias is not None
-                        thin = nn.Conv3d(*ends, (1, 3, 3), padding=(0, 1, 1), bias=bias)
-                        setattr(layer, name, thin)
-        return network
-
-    def loss(model, batch):
-        return {"loss": tumour_terms(model(batch["image"]), batch, config)}
-
-    return train("thin kernels", build, learn, config, folder, fabric, loss)
-
-
-TRIALS = {
-    "focal-tversky": focal_tversky,
-    "regression": regression,
-    "deep-supervision": deep_supervision,
-    "masked": masked,
-    "thin-kernels": thin_kernels,
-}
+TRIALS = {"focal-tversky": focal_tversky, "regression": regression}
 
 if __name__ == "__main__":
     main()

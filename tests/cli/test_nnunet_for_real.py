@@ -16,7 +16,7 @@ from hcnet.files import write_json
 from hcnet.prepare.breast_models.program import BIN_VARIABLE, find_program
 from hcnet.volumes.nifti import read_nifti
 
-FEW_STEPS = Path(__file__).parents[1] / "nnunet_few_steps.py"
+SHORT_TRAINING = Path(__file__).parents[2] / "bench" / "nnunet_training.py"
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def test_a_short_training_finds_the_breast_of_a_held_out_exam(
     make_small(prepared / "nnUNetPlans.json")
     shutil.copy(tmp_path / "raw" / "Dataset700_Breast" / "splits_final.json", prepared)
     monkeypatch.setenv("nnUNet_n_proc_DA", "0")  # one process: the same patches in every run
-    run(nnunet / "python", FEW_STEPS, "700", "4", "20")
+    run(nnunet / "python", SHORT_TRAINING, "700", "0", "4", "20")
 
     model = tmp_path / "results/Dataset700_Breast/nnUNetTrainer__nnUNetPlans__3d_fullres"
     hcnet("breast-mask", cohort / "images" / held_out, "-o", tmp_path / "mask.nii.gz", "--with",

@@ -48,7 +48,7 @@ def ablate(
     share_maps: Annotated[
         bool,
         typer.Option(
-            "--share-maps", help="Maps of the first seed serve all seeds, which so cost a fraction."
+            "--share-maps", help="Maps of the first seed serve all seeds; train that one first."
         ),
     ] = False,
     only_seed: Annotated[

@@ -85,7 +85,7 @@ def make_bundle(
 
     truths = references(cohort.root, cohort.cases)
     seeds = 1 if of_folds else members
-    predictions = out_of_fold(cases, truths, *arm_folders(crossed, seeds=seeds))
+    predictions = out_of_fold(cases, truths, *arm_folders(crossed, seeds))
     result = predictions.calibrated(config.seed)
     threshold = predictions.threshold(result.calibration)
 

@@ -112,17 +112,16 @@ def train_and_map(
         fabric: device and precision.
         progress: listener.
     """
-    mapped = {case.name for case in train}
-    if config.hipm.folds > 1:
-        for number, fold in enumerate(folds_of(train, config.hipm.folds, config.seed)):
-            inside = {case.name for case in fold}
-            here = [case for case in learn if case.name in inside]
+    hipm = train_hipm(learn, held_out, "final", folder, config, fabric, progress)
+    write_maps(hipm, held_out, folder, config, fabric, progress)
+    for number, fold in enumerate(folds_of(train, config.hipm.folds, config.seed)):
+        inside = {case.name for case in fold}
+        here = [case for case in learn if case.name in inside]
+        partial = hipm
+        if config.hipm.folds > 1:
             rest = [case for case in learn if case.name not in inside]
             partial = train_hipm(rest, here, f"fold{number}", folder, config, fabric, progress)
-            write_maps(partial, here, folder, config, fabric, progress)
-    hipm = train_hipm(learn, held_out, "final", folder, config, fabric, progress)
-    unmapped = [case for case in learn if case.name in mapped] if config.hipm.folds == 1 else []
-    write_maps(hipm, [*unmapped, *held_out], folder, config, fabric, progress)
+        write_maps(partial, here, folder, config, fabric, progress)
     return hipm
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from hcnet.evaluation.threshold import THRESHOLDS
+from hcnet.studies.ablation.out_of_fold import arm_folders
 from hcnet.studies.ablation.run import plan_ablation, run_ablation
 from mini_cohort import mini_config
 
@@ -45,6 +46,15 @@ def test_each_threshold_is_chosen_on_the_other_folds(crossed, cohorts, tmp_path)
     again = json.loads((copy / "results.json").read_text())["tuned"]["threshold"]
     assert again["B0"][0] == told["B0"][0]
     assert again["N1"] == told["N1"]
+
+
+def test_only_the_seeds_asked_for_are_gathered(tmp_path):
+    for seed in (0, 1, 2):
+        for fold in (0, 1):
+            (tmp_path / f"seed{seed}" / f"fold{fold}" / "P").mkdir(parents=True)
+            (tmp_path / f"seed{seed}" / f"fold{fold}" / "B0").mkdir()
+    found = {str(path.relative_to(tmp_path)) for path in arm_folders(tmp_path, 2)}
+    assert found == {f"seed{seed}/fold{fold}/P" for seed in (0, 1) for fold in (0, 1)}
 
 
 def test_the_headline_is_of_the_fixed_threshold(crossed):

@@ -82,16 +82,14 @@ def out_of_fold(
     return OutOfFold(cases, references, files)
 
 
-def arm_folders(crossed: Path, arm: str = METHOD, seeds: int | None = None) -> list[Path]:
+def arm_folders(crossed: Path, seeds: int, arm: str = METHOD) -> list[Path]:
     """The folders of an arm in a cross-validation, of every fold.
 
     Args:
         crossed: folder of the cross-validation.
+        seeds: how many seeds, the first ones; the folder may hold more, finished or not.
         arm: name of the arm.
-        seeds: how many seeds, the first ones; None takes all.
     """
-    found = [*crossed.glob(f"seed*/fold*/{arm}")]
-    if seeds is not None:
-        known = {f"seed{number}" for number in range(seeds)}
-        found = [folder for folder in found if folder.parent.parent.name in known]
-    return sorted(found)
+    return sorted(
+        folder for number in range(seeds) for folder in crossed.glob(f"seed{number}/fold*/{arm}")
+    )

@@ -124,7 +124,8 @@ def train_part(
     """Train one seed or one fold of it and write no table, so that several processes share work.
 
     No two of them may train the same part in the same folder. `run_ablation` then finds all parts
-    done and writes the results.
+    done and writes the results. With shared maps the first seed goes before the others, which would
+    else make its maps.
 
     Args:
         number: of the seed, from 0.
@@ -278,7 +279,9 @@ def _write_results(
     if len(folds) > 1 and METHOD in summary.arms:
         held = sorted((case for fold in folds for case in fold.hold), key=lambda case: case.name)
         truths = {name: each for split in splits for name, each in split.references.items()}
-        result = out_of_fold(held, truths, *arm_folders(out)).calibrated(config.seed)
+        result = out_of_fold(held, truths, *arm_folders(out, len(summary.seeds))).calibrated(
+            config.seed
+        )
         write_json(out / CALIBRATION, result.as_json())
     figure = forest_figure(summary)
     for suffix in ("png", "svg"):

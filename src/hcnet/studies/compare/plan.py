@@ -99,7 +99,7 @@ def make_plan(
         splits = [split_by_name(cohort, extra, *read_split(split, cohort))]
     else:
         splits = [split_cohorts(cohort, extra, config)]
-    if task == "tumour" and OURS in entries and config.hipm.folds > 1:
+    if task == "tumour" and OURS in entries:
         for each in splits:
             folds_of(each.train, config.hipm.folds, config.seed)
     return Plan(task, tuple(entries), tuple(splits), seeds, updates)
