@@ -15,7 +15,6 @@ import numpy as np
 
 from hcnet.cohorts.cohort import read_cohort
 from hcnet.evaluation.hierarchical import crossed_comparison, crossed_mean
-from hcnet.evaluation.overlap import overlap
 from hcnet.files import read_json
 from hcnet.prepare.cache import stored_case
 from hcnet.studies.ablation.out_of_fold import arm_folders, out_of_fold
@@ -51,7 +50,7 @@ def tell_seeds(folder: Path, crossed: Path) -> None:
     for arm in ("B0", "P"):
         alone = [np.mean(list(of_seed(crossed, seed, arm).values())) for seed in range(seeds)]
         found = out_of_fold(cases, truths, *arm_folders(crossed, seeds, arm))
-        means[arm] = [overlap((p >= threshold) & b, truth).dsc for p, truth, b in found]
+        means[arm] = found.dsc(threshold)
         each = ", ".join(f"{value:.3f}" for value in alone)
         print(f"{arm}: {each}; mean of the predictions {told(crossed_mean([means[arm]]))}")
     result = crossed_comparison([means["P"]], [means["B0"]])

@@ -8,8 +8,13 @@ import torch
 from hcnet.inference.bundle import Bundle, Member, open_bundle, write_bundle
 
 
-def ensemble(bundle: Path, path: Path, members: int, **changes: Any) -> tuple[Bundle, list[Member]]:
-    """Write a bundle to `path` whose member 0 is that of `bundle`; also returns the networks."""
+def ensemble(
+    bundle: Path, path: Path, members: int, *, one_hipm: bool = False, **changes: Any
+) -> tuple[Bundle, list[Member]]:
+    """Write a bundle to `path` whose member 0 is that of `bundle`; also returns the networks.
+
+    With `one_hipm` that of member 0 serves all.
+    """
     opened = open_bundle(bundle)
     networks = []
     for number in range(members):
@@ -22,7 +27,7 @@ def ensemble(bundle: Path, path: Path, members: int, **changes: Any) -> tuple[Bu
     about = [{k: v for k, v in info.pop(key).items() if k != "files"} for key in ("hipm", "kis")]
     written = write_bundle(
         path,
-        hipm=[hipm for hipm, _ in networks],
+        hipm=[hipm for hipm, _ in networks][: 1 if one_hipm else members],
         kis=[kis for _, kis in networks],
         hipm_network=about[0],
         kis_network=about[1],

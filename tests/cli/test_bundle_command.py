@@ -41,7 +41,7 @@ def crossed(tmp_path_factory):
 
     root = tmp_path_factory.mktemp("crossed")
     cohort = write_mini(root / "cohort", 8, seed=1)
-    splits, plan = plan_ablation(cohort, None, mini_config(), 1, ["P"], 2)
+    splits, plan = plan_ablation(cohort, None, mini_config(), 2, ["P"], 2, share_maps=True)
     run_ablation(splits, plan, mini_config(), root / "crossed")
     return root
 
@@ -84,9 +84,27 @@ def test_an_ensemble_of_folds(hcnet, crossed, tmp_path):
     for number, fold in enumerate(folds):
         maps = RunFolder(tmp_path / "made" / f"fold{number}").hipm / "maps"
         assert {path.stem for path in maps.iterdir()} == set(fold["train"])
-    ended = make(hcnet, crossed, tmp_path / "made", "--of-folds", "--members", 2)
-    assert ended.returncode == 5
-    assert "leave --members out" in ended.error
+    for more in (("--members", 2), ("--share-maps",)):
+        ended = make(hcnet, crossed, tmp_path / "made", "--of-folds", *more)
+        assert ended.returncode == 5
+        assert "leave --members and --share-maps out" in ended.error
+
+
+def test_members_that_share_their_maps(hcnet, crossed, tmp_path):
+    from hcnet.inference.bundle import open_bundle
+    from hcnet.inference.verify import verify_bundle
+
+    out = tmp_path / "made"
+    ended = make(hcnet, crossed, out, "--members", 2, "--share-maps", "--json")
+    assert ended.returncode == 0, ended.stderr
+    opened = open_bundle(out / "bundle")
+    assert verify_bundle(opened).members == 2
+    assert opened.shares_hipm
+    assert {path.name for path in (out / "member1").iterdir()} == {"kis"}
+    assert opened.info.training_data["ensemble"] == "2 member(s) with one HIPM"
+    told = opened.info.scores["mean_of_seeds"]
+    assert told["seeds"] == 2
+    assert json.loads(ended.stdout)["dsc"]["mean"] == told["dsc"]["mean"]
 
 
 def test_make_refuses_other_cases_and_what_is_no_cross_validation(hcnet, crossed, tmp_path):

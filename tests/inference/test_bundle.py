@@ -54,6 +54,18 @@ def test_an_ensemble_keeps_its_members_apart_and_in_order(bundle, tmp_path):
         opened.member(2)
 
 
+def test_one_hipm_can_serve_all_members(bundle, tmp_path):
+    _, networks = ensemble(bundle, tmp_path / "three", 3, one_hipm=True)
+    opened = open_bundle(tmp_path / "three")
+    assert opened.shares_hipm
+    assert opened.members == 3
+    assert not open_bundle(bundle).shares_hipm
+    assert len(list((tmp_path / "three").glob("hipm-*"))) == 1
+    for (_, given), (hipm, kis) in zip(networks, opened.networks(), strict=True):
+        assert same_weights(hipm, networks[0][0])
+        assert same_weights(kis, given)
+
+
 def test_half_precision_halves_the_files_and_tells_what_comes_back(bundle, tmp_path):
     _, [networks] = ensemble(bundle, tmp_path / "half", 1, weights="float16")
     opened = open_bundle(tmp_path / "half")
@@ -73,8 +85,8 @@ def test_half_precision_halves_the_files_and_tells_what_comes_back(bundle, tmp_p
 def test_networks_that_do_not_pair_up_are_not_written(bundle, tmp_path):
     opened = open_bundle(bundle)
     hipm, kis = opened.member(0)
-    for pair in (([hipm], []), ([], []), ([hipm, hipm], [kis])):
-        with pytest.raises(BundleError, match="as many HIPMs as KIS-Nets"):
+    for pair in (([hipm], []), ([], []), ([hipm, hipm], [kis]), ([hipm, hipm], [kis] * 3)):
+        with pytest.raises(BundleError, match="one HIPM or as many as KIS-Nets"):
             write_bundle(
                 tmp_path / "odd",
                 hipm=pair[0],
@@ -147,7 +159,7 @@ def test_files_outside_the_bundle_cannot_be_named(bundle):
     ("numbers", "why"),
     [
         ([], "at least 1"),
-        ([0, 1], "different numbers"),
+        ([0, 1], "neither one file nor as many"),
         ([0] * 65, "at most 64"),
     ],
 )

@@ -9,7 +9,7 @@ from scipy.special import expit, logit
 
 from hcnet.cohorts.case import ArraySource, Case
 from hcnet.errors import ConfigError
-from hcnet.inference.bundle import open_bundle
+from hcnet.inference.bundle import open_bundle, write_bundle
 from hcnet.inference.calibration import Calibration
 from hcnet.inference.ensemble import OneBar, RunningMean, entropy_bits
 from hcnet.inference.output import segment_to_folder
@@ -115,6 +115,31 @@ def test_the_probability_of_an_ensemble_is_the_mean_of_its_members(case, pair, f
     assert not disagreement[~inside].any()
     assert not both.uncertainty.data[~inside].any()
     assert (disagreement <= both.uncertainty.data + 1e-6).all()  # a part of it
+
+
+@pytest.mark.parametrize("tta", [False, True])
+def test_one_hipm_for_all_predicts_as_copies_of_it_do(case, tiny_run, tmp_path, fabric, tta):
+    shared, networks = ensemble(tiny_run / "bundle", tmp_path / "shared", 2, one_hipm=True)
+    copies = write_bundle(
+        tmp_path / "copies",
+        hipm=[networks[0][0]] * 2,
+        kis=[kis for _, kis in networks],
+        hipm_network=shared.info.hipm.model_dump(exclude={"files"}),
+        kis_network=shared.info.kis.model_dump(exclude={"files"}),
+        clustering=shared.clustering,
+        **shared.info.model_dump(
+            exclude={"schema_version", "weights", "clustering", "hipm", "kis"}
+        ),
+    )
+    listener = Listener()
+    one = segment(case, shared, fabric, tta=tta, progress=listener)
+    other = segment(case, copies, fabric, tta=tta)
+    np.testing.assert_array_equal(one.probability.data, other.probability.data)
+    np.testing.assert_array_equal(one.class_probabilities, other.class_probabilities)
+    np.testing.assert_array_equal(one.disagreement.data, other.disagreement.data)
+    assert one.member_ml == other.member_ml
+    [[_, windows, _, _]] = listener.bars
+    assert windows == 3 * (4 if tta else 1)  # of one image: a map and two tumours
 
 
 def test_mirror_images_of_an_exam_are_predicted_alike_with_flips(case, bundle, fabric, single):

@@ -120,6 +120,13 @@ def make(
             metavar="N", min=1, max=16, help="Networks of as many seeds that predict together."
         ),
     ] = 1,
+    share_maps: Annotated[
+        bool,
+        typer.Option(
+            "--share-maps",
+            help="The HIPM of the first member serves all; the bundle holds it once.",
+        ),
+    ] = False,
     of_folds: Annotated[
         bool,
         typer.Option(
@@ -147,8 +154,10 @@ def make(
     from hcnet.errors import ConfigError
     from hcnet.studies.final_bundle import make_bundle
 
-    if of_folds and members > 1:
-        raise ConfigError("--of-folds has a member for each fold; leave --members out.")
+    if of_folds and (members > 1 or share_maps):
+        raise ConfigError(
+            "--of-folds has a member for each fold; leave --members and --share-maps out."
+        )
     made = make_bundle(
         read_cohort(cohort, segmentation),
         crossed,
@@ -156,6 +165,7 @@ def make(
         name=name,
         licence=licence,
         members=members,
+        share_maps=share_maps,
         of_folds=of_folds,
         weights=weights,
         progress=ConsoleProgress(),
@@ -184,9 +194,13 @@ def _facts(opened: "Bundle") -> dict[str, Any]:
 
 
 def _dsc(scores: dict[str, Any]) -> dict[str, Any] | None:
-    """Cross-validated DSC of the method, where the bundle tells one."""
+    """Cross-validated DSC where the bundle tells one: of the ensemble, else of a single member."""
     try:
-        found: dict[str, Any] = scores["cross_validation"]["arms"]["P"]["metrics"]["dsc"]
+        found: dict[str, Any] = (
+            scores["mean_of_seeds"]["dsc"]
+            if "mean_of_seeds" in scores
+            else scores["cross_validation"]["arms"]["P"]["metrics"]["dsc"]
+        )
     except (KeyError, TypeError):
         return None
     return {key: found.get(key) for key in ("mean", "low", "high", "n")}

@@ -5,7 +5,8 @@ trained on, with the SHA-256 of every weights file. Weights are safetensors: loa
 runs code from it.
 
 A bundle holds an ensemble of one member or more. A member is a HIPM and a KIS-Net that was trained
-on maps of its kind; all members have the same architecture and predict by themselves.
+on maps of its kind; all members have the same architecture and predict by themselves. Each has a
+HIPM of its own, or one HIPM serves them all.
 """
 
 import copy
@@ -53,7 +54,7 @@ class WeightsFile(Settings):
 
 
 class StoredNetwork(Settings):
-    """One kind of network of a bundle, with the weights of each member."""
+    """One kind of network of a bundle, with the weights of each member, or of all."""
 
     network: NetworkSettings
     patch: Patch
@@ -97,8 +98,8 @@ class BundleInfo(Settings):
 
     @model_validator(mode="after")
     def _same_members(self) -> Self:
-        if len(self.hipm.files) != len(self.kis.files):
-            raise ValueError("hipm and kis have different numbers of files")
+        if len(self.hipm.files) not in {1, len(self.kis.files)}:
+            raise ValueError("hipm has neither one file nor as many as kis")
         for key, stored in (("hipm", self.hipm), ("kis", self.kis)):
             names = [weights.file for weights in stored.files]
             if len(set(names)) < len(names) or any(not name.startswith(key) for name in names):
@@ -137,7 +138,12 @@ class Bundle:
     @property
     def members(self) -> int:
         """How many members the ensemble has."""
-        return len(self.info.hipm.files)
+        return len(self.info.kis.files)
+
+    @property
+    def shares_hipm(self) -> bool:
+        """Whether one HIPM serves several members."""
+        return len(self.info.hipm.files) < self.members
 
     def member(self, number: int) -> Member:
         """Build HIPM and KIS-Net of one member with the stored weights, in evaluation mode.
@@ -153,7 +159,7 @@ class Bundle:
         read = _reader(self.path)
         info = self.info
         return (
-            _network(self.path, read, info.hipm, number),
+            _network(self.path, read, info.hipm, 0 if self.shares_hipm else number),
             _network(self.path, read, info.kis, number),
         )
 
@@ -202,7 +208,8 @@ def write_bundle(
 
     Args:
         path: the folder.
-        hipm: trained networks of stage 2, one for each member, read one after the other.
+        hipm: trained networks of stage 2, one for each member or one for all, read one after the
+            other.
         kis: trained networks of stage 3 in the same order.
         hipm_network: `network`, `patch`, `out_channels` of stage 2.
         kis_network: the same of stage 3.
@@ -224,8 +231,11 @@ def write_bundle(
             _write(path / name, content)
             files.append({"file": name, "sha256": hashlib.sha256(content).hexdigest()})
         stored[key] = {**about, "files": files}
-    if not 0 < len(stored["hipm"]["files"]) == len(stored["kis"]["files"]) <= MOST_MEMBERS:
-        raise BundleError(f"{path}: needs as many HIPMs as KIS-Nets, 1 to {MOST_MEMBERS}.")
+    mappers, members = (len(stored[key]["files"]) for key in ("hipm", "kis"))
+    if not 0 < members <= MOST_MEMBERS or mappers not in {1, members}:
+        raise BundleError(
+            f"{path}: needs 1 to {MOST_MEMBERS} KIS-Nets, and one HIPM or as many as KIS-Nets."
+        )
     parts = clustering.to_files()
     for name, content in parts.items():
         _write(path / name, content)

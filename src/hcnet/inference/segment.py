@@ -36,7 +36,8 @@ def segment(
     """Segment the tumour of one exam.
 
     Maps and tumour probability are the mean over all passes: each member of the bundle's ensemble,
-    and with `tta` each of four mirror images. The mean is then calibrated.
+    and with `tta` each of four mirror images. The mean is then calibrated. Where one HIPM serves
+    all members, it predicts once an image, and its maps are held until the last member.
 
     Args:
         case: only its pre-contrast phase and, where given, its breast mask are read.
@@ -71,14 +72,23 @@ def segment(
     passes = Passes(image, prepared, bundle.info.calibration, inference, count)
     flips = FLIPS if tta else NO_FLIPS
     bar = None
+    kept: dict[Flip, Tensor] = {}
     for number in range(count):
         hipm, kis = (fold_norms(network) for network in bundle.member(number))
         predictor = _Predictor(hipm, kis, bundle.info, inference, fabric)
         if bar is None and count * len(flips) > 1:
-            windows = count * len(flips) * predictor.windows(tensor)
-            bar = OneBar(progress, f"{case.name}, {count * len(flips)} passes", windows)
+            mapping, segmenting = predictor.windows(tensor)
+            each = segmenting * count + mapping * (1 if bundle.shares_hipm else count)
+            name = f"{case.name}, {count * len(flips)} passes"
+            bar = OneBar(progress, name, len(flips) * each)
+        listener = bar or progress
         for axes in flips:
-            passes.add(*predictor.predict(tensor, axes, bar or progress, case.name))
+            mirror = _mirrored(tensor, axes)
+            maps = kept[axes] if axes in kept else predictor.maps(mirror, listener, case.name)
+            if bundle.shares_hipm and axes not in kept:
+                kept[axes] = maps.clone()  # the mean takes over the tensor that it is given first
+            tumour = predictor.tumour(mirror, maps, listener, case.name)
+            passes.add(_mirrored(maps, axes), _mirrored(tumour[None], axes)[0])
         passes.end_member()
     if bar is not None:
         bar.end()
@@ -95,43 +105,29 @@ class _Predictor:
     inference: InferenceSettings
     fabric: Fabric
 
-    def predict(
-        self, image: Tensor, flip: Flip, progress: Progress, case: str
-    ) -> tuple[Tensor, Tensor]:
-        """Class probabilities (K+1, X, Y, Z) and tumour probability (X, Y, Z) of (1, X, Y, Z).
+    def maps(self, image: Tensor, progress: Progress, case: str) -> Tensor:
+        """Class probabilities (K+1, X, Y, Z) of (1, X, Y, Z)."""
+        patch, name = self.info.hipm.patch, f"map of {case}"
+        return predict_maps(self.hipm, image, patch, self.inference, self.fabric, progress, name)
 
-        The networks see the mirror image; what they say is mirrored back.
-        """
-        info, dims = self.info, [axis + 1 for axis in flip]
-        image = image.flip(dims) if dims else image
-        maps = predict_maps(
-            self.hipm,
-            image,
-            info.hipm.patch,
-            self.inference,
-            self.fabric,
-            progress,
-            f"map of {case}",
-        )
-        tumour = predict_tumour(
+    def tumour(self, image: Tensor, maps: Tensor, progress: Progress, case: str) -> Tensor:
+        """Tumour probability (X, Y, Z) of (1, X, Y, Z) and its maps."""
+        return predict_tumour(
             self.kis,
             image,
             maps,
-            info.maps,
-            info.kis.patch,
+            self.info.maps,
+            self.info.kis.patch,
             self.inference,
             self.fabric,
             progress,
             f"tumour of {case}",
         )
-        if not dims:
-            return maps, tumour
-        return maps.flip(dims), tumour[None].flip(dims)[0]
 
-    def windows(self, image: Tensor) -> int:
-        """How many windows one prediction of an image (1, X, Y, Z) takes."""
+    def windows(self, image: Tensor) -> tuple[int, int]:
+        """How many windows of each network one prediction of an image (1, X, Y, Z) takes."""
         classes = self.info.hipm.out_channels
-        return sum(
+        mapping, segmenting = (
             window_count(
                 image.shape[1:],
                 *_window(network, channels, image, patch, self.inference, self.fabric),
@@ -141,6 +137,12 @@ class _Predictor:
                 (self.kis, [1, classes], self.info.kis.patch),
             )
         )
+        return mapping, segmenting
+
+
+def _mirrored(volume: Tensor, flip: Flip) -> Tensor:
+    """A volume (C, X, Y, Z) mirrored, or, a second time, mirrored back."""
+    return volume.flip([axis + 1 for axis in flip]) if flip else volume
 
 
 def chosen_inference(inference: InferenceSettings, threshold: float | None) -> InferenceSettings:

@@ -7,11 +7,13 @@ threshold. The latter two are of the mean of as many seeds as the bundle has, wh
 cross-validation has them; those of an ensemble of folds are of single networks, since no patient
 is held out of all of them.
 
-OUT/member<i>/           stages 1 to 3 with the i-th seed; stage 1 is that of the first
+OUT/member<i>/           stages 1 to 3 with the i-th seed; stage 1 is that of the first, and with
+                         shared maps so is stage 2
 OUT/fold<i>/             or: stages 2 and 3 without the patients of the i-th fold; stage 1 of all
 OUT/bundle/
 """
 
+import dataclasses
 import datetime
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -25,6 +27,7 @@ from hcnet.cohorts.cohort import Cohort
 from hcnet.config import Config
 from hcnet.errors import ConfigError, InputError
 from hcnet.evaluation.calibration import CalibrationResult
+from hcnet.evaluation.hierarchical import crossed_mean
 from hcnet.files import read_json
 from hcnet.inference.bundle import Bundle, WeightsForm, network_facts, write_bundle
 from hcnet.inference.input_statistics import training_statistics
@@ -51,6 +54,7 @@ def make_bundle(
     name: str,
     licence: str,
     members: int = 1,
+    share_maps: bool = False,
     of_folds: bool = False,
     weights: WeightsForm = "float16",
     progress: Progress = SILENT,
@@ -64,6 +68,7 @@ def make_bundle(
         name: of the bundle.
         licence: of the bundle, after that of the data.
         members: networks of as many seeds predict together, each trained on all patients.
+        share_maps: the HIPM and the maps of the first member serve all.
         of_folds: instead a member for each fold, trained on the patients of the other folds; all
             have the same seed.
         weights: how they are stored.
@@ -88,31 +93,25 @@ def make_bundle(
     predictions = out_of_fold(cases, truths, *arm_folders(crossed, seeds))
     result = predictions.calibrated(config.seed)
     threshold = predictions.threshold(result.calibration)
+    ensemble = {}
+    if 1 < seeds <= len(results["seeds"]):
+        dsc = crossed_mean([predictions.dsc(config.inference.threshold)])
+        ensemble = {"mean_of_seeds": {"seeds": seeds, "dsc": dataclasses.asdict(dsc)}}
 
-    fabric = make_fabric(config.precision)
-    everyone = _material(cohort, cases)
-    learners = [everyone] * members
-    if of_folds:
-        held = [set(fold["test"]) for fold in results["folds"]]
-        learners = [_material(cohort, [c for c in cases if c.name not in names]) for names in held]
+    folds = results["folds"] if of_folds else ()
+    learners = _learners(cohort, cases, members, folds)
     kind = "fold" if of_folds else "member"
-    trained: list[tuple[nn.Module, nn.Module]] = []
-    for number, material in enumerate(learners):
-        count = len(material.learn)
-        progress.message(f"member {number + 1} of {len(learners)}: {count} training cases")
-        folder = RunFolder(out / f"{kind}{number}")
-        own = config if of_folds else config.model_copy(update={"seed": config.seed + number})
-        if number:
-            Clustering.load(RunFolder(out / f"{kind}0").kinetics).save(folder.kinetics)
-        own = label_cases(Maps(), everyone, folder, own, progress)
-        trained.append(_member(material, folder, own, fabric, progress))
+    folders = [RunFolder(out / f"{kind}{number}") for number in range(len(learners))]
+    hipms, segmenters = _train(
+        _material(cohort, cases), learners, folders, config, share_maps, of_folds, progress
+    )
     return write_bundle(
         out / "bundle",
-        hipm=[hipm for hipm, _ in trained],
-        kis=[kis for _, kis in trained],
+        hipm=hipms,
+        kis=segmenters,
         hipm_network=network_facts(config.hipm, 1, config.kinetics.k + 1),
         kis_network=network_facts(config.kis, stage3_channels(config, with_maps=True), 1),
-        clustering=Clustering.load(RunFolder(out / f"{kind}0").kinetics),
+        clustering=Clustering.load(folders[0].kinetics),
         weights=weights,
         name=name,
         hcnet_version=version("hcnet"),
@@ -121,15 +120,23 @@ def make_bundle(
         training_data={
             "cohort": cohort.root.name,
             "cases": [case.name for case in cases],
-            "ensemble": f"{len(learners)} {kind}(s)" if len(learners) > 1 else "none",
+            "ensemble": _ensemble(len(learners), kind, share_maps),
         },
-        scores=_scores(results, result),
+        scores=_scores(results, result) | ensemble,
         maps=config.kis.maps,
         prepare=config.prepare,
         inference=config.inference.model_copy(update={"threshold": threshold}),
         calibration=result.calibration,
         input_statistics=training_statistics(cases, progress),
     )
+
+
+def _learners(
+    cohort: Cohort, cases: Sequence[CachedCase], members: int, folds: Sequence[dict[str, Any]]
+) -> list[Material]:
+    """What each member learns from: all cases, or all but those of its fold."""
+    held = [set(fold["test"]) for fold in folds] or [set()] * members
+    return [_material(cohort, [case for case in cases if case.name not in names]) for names in held]
 
 
 def _material(cohort: Cohort, learn: Sequence[CachedCase]) -> Material:
@@ -139,17 +146,55 @@ def _material(cohort: Cohort, learn: Sequence[CachedCase]) -> Material:
     return Material(Split(cohort.root, train, (), (), {}), tuple(learn), (), ())
 
 
-def _member(
-    material: Material, folder: RunFolder, config: Config, fabric: Fabric, progress: Progress
-) -> tuple[nn.Module, nn.Module]:
-    """HIPM and KIS-Net of one member, whose labels are in the folder."""
-    hipm = predict_maps(Maps(), material, folder, config, fabric, progress).hipm
+def _train(
+    everyone: Material,
+    learners: Sequence[Material],
+    folders: Sequence[RunFolder],
+    config: Config,
+    share_maps: bool,
+    same_seed: bool,
+    progress: Progress,
+) -> tuple[list[nn.Module], list[nn.Module]]:
+    """HIPMs and KIS-Nets of all members; the classes of the first serve all."""
+    fabric = make_fabric(config.precision)
+    hipms: list[nn.Module] = []
+    segmenters: list[nn.Module] = []
+    for number, (material, folder) in enumerate(zip(learners, folders, strict=True)):
+        count = len(material.learn)
+        progress.message(f"member {number + 1} of {len(learners)}: {count} training cases")
+        seed = config.seed + (0 if same_seed else number)
+        own = config.model_copy(update={"seed": seed})
+        stages = folders[0] if share_maps else folder
+        if stages is not folders[0]:
+            Clustering.load(folders[0].kinetics).save(stages.kinetics)
+        own = label_cases(Maps(), everyone, stages, own, progress)
+        if not hipms or not share_maps:
+            hipms.append(predict_maps(Maps(), material, stages, own, fabric, progress).hipm)
+        segmenters.append(_segmenter(material, folder, stages, own, fabric, progress))
+    return hipms, segmenters
+
+
+def _ensemble(members: int, kind: str, share_maps: bool) -> str:
+    if members == 1:
+        return "none"
+    return f"{members} {kind}(s)" + (" with one HIPM" if share_maps else "")
+
+
+def _segmenter(
+    material: Material,
+    folder: RunFolder,
+    maps: RunFolder,
+    config: Config,
+    fabric: Fabric,
+    progress: Progress,
+) -> nn.Module:
+    """KIS-Net of one member, on the maps that lie in a folder, its own or another's."""
     files = ArmFiles(
         {case.name: case.files["image"] for case in material.learn},
-        {case.name: folder.maps(case.name) for case in material.learn},
+        {case.name: maps.maps(case.name) for case in material.learn},
     )
     method = next(arm for arm in ARMS if arm.name == METHOD)
-    return hipm, train_arm(method, material, files, folder.kis, config, fabric, progress)
+    return train_arm(method, material, files, folder.kis, config, fabric, progress)
 
 
 def _read_results(crossed: Path) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from hcnet.errors import InputError
 from hcnet.evaluation.calibration import CalibrationResult, calibrate
 from hcnet.evaluation.evaluate import read_mask
+from hcnet.evaluation.overlap import overlap
 from hcnet.evaluation.threshold import best_threshold, dsc_curve
 from hcnet.inference.calibration import Calibration
 from hcnet.prepare.cache import CachedCase
@@ -52,6 +53,10 @@ class OutOfFold:
     def curves(self) -> list[NDArray[np.float64]]:
         """DSC of each case at each of `hcnet.evaluation.threshold.THRESHOLDS`."""
         return [dsc_curve(found, breast, truth) for found, truth, breast in self]
+
+    def dsc(self, threshold: float) -> list[float]:
+        """DSC of each case where the probability reaches `threshold` inside the breast."""
+        return [overlap((found >= threshold) & breast, truth).dsc for found, truth, breast in self]
 
     def threshold(self, calibration: Calibration) -> float:
         """Of the calibrated probability: that of the best mean DSC.
