@@ -22,6 +22,8 @@ from hcnet.inference.input_check import check_input
 from hcnet.inference.input_features import image_features
 from hcnet.inference.input_statistics import extents, fit_statistics
 from hcnet.prepare.prepare import prepare_image
+from hcnet.volumes.dicom.contrast import sign_of_contrast
+from hcnet.volumes.dicom.sources import DicomPhase
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 from wrong_inputs import brain_mri, chest_ct
@@ -59,6 +61,10 @@ def main() -> None:
         found = [judge(phase.load(), statistics) for phase in exam.phases]
         tell("complete exam, before contrast", found[:1])
         tell("complete exam, after contrast", found[1:])
+        signs = [
+            sign_of_contrast(phase.stack) for phase in exam.phases if isinstance(phase, DicomPhase)
+        ]
+        print(f"headers of its phases, each by itself: {signs}", flush=True)
     everyone = known()
     scans = [chest_ct(seed) for seed in range(WRONG)]
     tell("chest CT, made up", [judge(image, everyone, mask) for image, mask in scans])

@@ -181,6 +181,58 @@ def test_one_volume_is_an_exam_of_one_phase(tmp_path: Path) -> None:
     np.testing.assert_array_equal(case.pre.load().data, phase_array(0))
 
 
+@pytest.mark.parametrize(
+    ("tags", "sign"),
+    [
+        ({}, None),
+        ({"ContrastBolusAgent": "Gd"}, "names a contrast agent"),
+        ({"SeriesDescription": "T1 fs POST"}, 'described as "T1 fs POST"'),
+        ({"SeriesDescription": "t1_fl3d +C"}, "described as"),
+        ({"SeriesDescription": "T1 posterior"}, None),
+        ({"TemporalPositionIdentifier": 2}, "temporal position is 2"),
+        ({"first_instance": 1 + DEPTH}, f"numbered from {1 + DEPTH}"),
+        ({"first_instance": DEPTH}, None),
+        ({"first_instance": 1 + DEPTH, "SeriesDescription": "T1 pre"}, None),
+        ({"clock": "100500", "ContrastBolusStartTime": "100000"}, "300 s after the contrast"),
+        ({"clock": "100005", "ContrastBolusStartTime": "100000"}, None),
+    ],
+)
+def test_a_lone_phase_tells_signs_of_contrast(tmp_path: Path, tags: dict, sign: str | None) -> None:
+    write_phase(tmp_path, phase_array(0), **{"clock": "100000", **tags})
+    description = describe_exam(tmp_path)
+    case = exam_case(description)
+    if sign is None:
+        assert (case.doubt, description.warnings) == (None, ())
+    else:
+        assert sign in case.doubt
+        assert case.doubt in description.warnings
+        assert describe_exam(tmp_path, pre=0).pre_doubt is None
+
+
+def test_an_exam_without_its_first_phase_is_doubted(tmp_path: Path) -> None:
+    write_interleaved(tmp_path)
+    assert describe_exam(tmp_path).pre_doubt is None
+    for file in tmp_path.iterdir():
+        if int(file.name[-5:]) <= DEPTH:
+            file.unlink()
+    description = describe_exam(tmp_path)
+    assert len(description.phases) == 2
+    assert f"numbered from {1 + DEPTH}" in description.pre_doubt
+
+
+def test_phases_taken_out_of_a_real_exam(shared_data: Path, tmp_path: Path) -> None:
+    with zipfile.ZipFile(shared_data / "ispy1_1002" / "ISPY1_1002.zip") as archive:
+        archive.extractall(tmp_path / "all")
+    whole = describe_exam(tmp_path / "all")
+    assert whole.pre_doubt is None
+    for number, phase in enumerate(whole.phases):
+        lone = tmp_path / f"phase{number}"
+        lone.mkdir()
+        for instance in phase.source.stack.instances:
+            shutil.copy(instance.file.container, lone)
+        assert (describe_exam(lone).pre_doubt is None) == (number == 0)
+
+
 def test_loading_pre_reads_no_other_pixels(tmp_path: Path) -> None:
     write_interleaved(tmp_path / "good")
     shutil.copytree(tmp_path / "good", tmp_path / "bad")

@@ -42,6 +42,23 @@ def test_one_file_is_one_phase(tmp_path: Path) -> None:
     assert (case.name, loaded(case), case.times_s) == ("patient7", [0], None)
 
 
+@pytest.mark.parametrize(
+    ("name", "doubted"),
+    [
+        ("t1.nii.gz", False),
+        ("exam_017_0000.nii.gz", False),
+        ("exam_017_0002.nii.gz", True),
+        ("exam_0002.nii.gz", False),
+        ("t1_post.nii.gz", True),
+        ("postop_pre.nii.gz", False),
+    ],
+)
+def test_a_name_tells_signs_of_contrast(tmp_path: Path, name: str, doubted: bool) -> None:
+    [path] = files(tmp_path, [name])
+    assert (open_case(path).doubt is not None) == doubted
+    assert open_case(path, pre=0).doubt is None
+
+
 def test_a_4d_file_holds_all_phases(tmp_path: Path) -> None:
     path = write_4d(tmp_path / "dyn.nii.gz", 3)
     assert loaded(open_case(path)) == [0, 1, 2]

@@ -170,3 +170,12 @@ def test_a_real_exam(shared_data, bundle, tmp_path):
     nifti = read_nifti(tmp_path / "tumour.nii.gz")
     np.testing.assert_array_equal(mask.data, nifti.data)
     assert nifti.grid.difference(pre.grid) is None
+
+
+def test_a_doubt_about_the_phase_is_among_the_warnings(tiny_cohort, bundle, tmp_path):
+    write_exam(tiny_cohort.cases[0], tmp_path / "exam", ContrastBolusAgent="Gd")
+    (tmp_path / "out").mkdir()
+    summary = segment_to_folder(open_case(tmp_path / "exam"), bundle, tmp_path / "out")
+    [told] = [w for w in summary["warnings"] if "contrast" in w]
+    assert told.startswith("The phase taken as pre-contrast may be from after contrast: ")
+    assert told in write_report(tmp_path / "out").read_text()

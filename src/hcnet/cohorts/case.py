@@ -93,6 +93,7 @@ class Case:
         facts: subject and imaging facts, JSON values.
         tumour_is_pseudo: the tumour mask was made by a rule, so it is no reference to score
             against, and nothing learns from it unless told to.
+        doubt: why the first phase may not be from before contrast; None where nothing says so.
 
     Raises:
         InputError: no phase, or times that do not match the phases or do not rise.
@@ -106,6 +107,7 @@ class Case:
     breast: VolumeSource | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)
     tumour_is_pseudo: bool = False
+    doubt: str | None = None
 
     def __post_init__(self) -> None:
         if not self.phases:

@@ -73,6 +73,7 @@ class ExamDescription:
         phases: all phases in order of time, also those before the pre-contrast one used.
         pre_index: which of `phases` is pre-contrast.
         pre_why: why.
+        pre_doubt: why that may be wrong, or None; also among the warnings.
         times_from: what `PhaseRow.time_s` is relative to.
         times_why: where the times come from.
         maps: derived maps that can be read as volumes.
@@ -90,6 +91,7 @@ class ExamDescription:
     phases: tuple[PhaseRow, ...]
     pre_index: int
     pre_why: str
+    pre_doubt: str | None
     times_from: TimesFrom
     times_why: str
     maps: tuple[DerivedMap, ...]
@@ -159,6 +161,7 @@ def describe_exam(
         ),
         pre_index=index,
         pre_why=pre_why,
+        pre_doubt=doubt,
         times_from=origin,
         times_why=known.why,
         maps=tuple(maps),
@@ -203,6 +206,7 @@ def exam_case(
         tumour=None if tumour is None else _mask(description, tumour),
         breast=None if breast is None else _mask(description, breast),
         facts={key: value for key, value in facts.items() if value != ""},
+        doubt=description.pre_doubt,
     )
 
 

@@ -67,7 +67,7 @@ def exam_as_json(description: ExamDescription) -> dict[str, Any]:
 def case_as_json(case: Case) -> dict[str, Any]:
     """The phases of a case read from NIfTI, as JSON values; the images are read."""
     phases = []
-    warnings = []
+    warnings = [] if case.doubt is None else [case.doubt]
     for index, source in enumerate(case.phases):
         volume = source.load()
         finite = volume.data[np.isfinite(volume.data)]

@@ -12,6 +12,7 @@ import nibabel as nib
 from hcnet.cohorts.case import Case, NiftiSource, TimesFrom, VolumeSource
 from hcnet.cohorts.cohort import is_cohort, read_cohort
 from hcnet.cohorts.dicom_exam import describe_exam, exam_case
+from hcnet.cohorts.naming import sign_of_contrast
 from hcnet.errors import GeometryError, InputError
 from hcnet.volumes.dicom.files import DicomFile
 from hcnet.volumes.dicom.sources import DicomMask, DicomPhase
@@ -154,9 +155,17 @@ def _nifti_case(
         phases=case.phases[start:],
         times_s=None if seconds is None else _from_pre(seconds[start:], origin),
         times_from=origin,
+        doubt=None if pre is not None else _doubt(case.pre),
     )
     _check_grids(case)
     return case
+
+
+def _doubt(first: VolumeSource) -> str | None:
+    sign = sign_of_contrast(first.path) if isinstance(first, NiftiSource) else None
+    if sign is None:
+        return None
+    return f"the image taken as pre-contrast may be from after contrast: {sign}"
 
 
 def _from_pre(seconds: tuple[float, ...], origin: TimesFrom) -> tuple[float, ...]:

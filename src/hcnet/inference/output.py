@@ -73,6 +73,8 @@ def segment_to_folder(
     )
     chosen = inference.threshold
     summary = summarise(case.name, result, bundle, chosen)
+    if case.doubt is not None:
+        summary["warnings"].append(f"{case.doubt[0].upper()}{case.doubt[1:]}.")
     digest = bundle.digest()
     objects: list[dict[str, Any]] = []
     if isinstance(case.pre, DicomPhase):

@@ -1,21 +1,16 @@
 """When the phases were acquired, when contrast came, and which phase is pre-contrast."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
 
 from hcnet.errors import InputError
+from hcnet.volumes.dicom.contrast import named_before, sign_of_contrast
 from hcnet.volumes.dicom.headers import Instance
 from hcnet.volumes.dicom.phases import start_of
 from hcnet.volumes.dicom.stacks import Stack
 
-_PRE = re.compile(
-    r"(^|[^a-z])(pre|precontrast|pre-contrast|without|w/o|nativ|native|unenhanced|baseline)"
-    r"([^a-z]|$)",
-    re.IGNORECASE,
-)
 _DIFFERS_S = 5.0
 """Stored phase times and acquisition times may differ by this much before a warning."""
 
@@ -75,14 +70,15 @@ def times_of(stacks: Sequence[Stack], study: Sequence[Instance]) -> Times:
 
 
 def pre_of(stacks: Sequence[Stack], times: Times) -> tuple[int, str, str | None]:
-    """Index of the pre-contrast phase, the reason, and a warning where there is a doubt.
+    """Index of the pre-contrast phase, the reason, and a doubt where there is one.
 
     If several phases precede the contrast, the last of them is taken.
     """
     if len(stacks) == 1:
-        agent = any(i.contrast_agent for i in stacks[0].instances)
-        doubt = "the only phase names a contrast agent; it may be post-contrast" if agent else None
-        return 0, "the only phase", doubt
+        sign = sign_of_contrast(stacks[0])
+        if sign is None and any(i.contrast_agent for i in stacks[0].instances):
+            sign = "it is the only one and its header names a contrast agent"
+        return 0, "the only phase", _doubt(sign)
     if times.origin == "injection" and times.seconds is not None:
         before = [index for index, t in enumerate(times.seconds) if t <= 0]
         if before:
@@ -91,13 +87,19 @@ def pre_of(stacks: Sequence[Stack], times: Times) -> tuple[int, str, str | None]
     first_with = agents.index(True) if True in agents else 0
     if first_with > 0 and all(agents[first_with:]):
         return first_with - 1, "the last phase whose header names no contrast agent", None
-    named = [i for i, s in enumerate(stacks) if _PRE.search(s.instances[0].description)]
+    named = [i for i, s in enumerate(stacks) if named_before(s.instances[0].description)]
     if named and len(named) < len(stacks):
         doubt = None
         if named[-1] >= len(named):
             doubt = "a phase named as pre-contrast was acquired after others; say which one is pre"
         return named[-1], "its series description says pre-contrast", doubt
-    return 0, "the earliest phase", None
+    return 0, "the earliest phase", _doubt(sign_of_contrast(stacks[0]))
+
+
+def _doubt(sign: str | None) -> str | None:
+    if sign is None:
+        return None
+    return f"the phase taken as pre-contrast may be from after contrast: {sign}"
 
 
 def given_times(seconds: Sequence[float], phases: int, pre: int) -> Times:
