@@ -34,18 +34,20 @@ export function examTools(exam: Exam, about: About, queued: (job: Job) => void):
 }
 
 function phases(found: Found): HTMLElement {
-  const rows = found.phases.map((phase) =>
+  // Phases share a grid as a rule: said once, it leaves room for where each comes from.
+  const grids = found.phases.map((phase) => `${phase.size.join(" × ")} voxels of ${phase.spacing_mm.map((mm) => mm.toPrecision(3)).join(" × ")} mm`);
+  const shared = new Set(grids).size === 1;
+  const rows = found.phases.map((phase, number) =>
     el(
       "tr",
       { class: phase.pre ? "pre" : "" },
       el("td", {}, `${phase.phase}${phase.pre ? " pre" : phase.used === false ? " not used" : ""}`),
       el("td", {}, phase.time_s === null ? "–" : phase.time_s.toFixed(0)),
-      el("td", {}, phase.size.join(" × ")),
-      el("td", {}, phase.spacing_mm.map((mm) => mm.toPrecision(3)).join(" × ")),
-      el("td", {}, origin(phase)),
+      ...(shared ? [] : [el("td", {}, grids[number] ?? "")]),
+      el("td", { class: "origin" }, origin(phase)),
     ),
   );
-  const head = ["Phase", "Time (s)", "Size", "Spacing (mm)", found.kind === "dicom" ? "Series" : "File"];
+  const head = ["Phase", "Time (s)", ...(shared ? [] : ["Grid"]), found.kind === "dicom" ? "Series" : "File"];
   const reasons = [found.dynamic_why, found.pre_why, found.times_why].filter((why) => why);
   return section(
     "What was found",
@@ -55,6 +57,7 @@ function phases(found: Found): HTMLElement {
       { class: "wide", tabindex: 0, role: "region", "aria-label": "Phases" },
       el("table", {}, el("thead", {}, el("tr", {}, ...head.map((text) => el("th", { scope: "col" }, text)))), el("tbody", {}, ...rows)),
     ),
+    ...(shared && grids.length ? [el("p", { class: "small" }, `${grids[0]}${grids.length > 1 ? ", each" : ""}`)] : []),
     ...found.warnings.map((text) => el("p", { class: "bad" }, text)),
     ...(reasons.length || found.series
       ? [
