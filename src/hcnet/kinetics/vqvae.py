@@ -265,5 +265,5 @@ def _mlp(inputs: int, hidden: int, outputs: int, generator: torch.Generator) -> 
         linear = nn.Linear(width, following)
         nn.init.kaiming_uniform_(linear.weight, nonlinearity="relu", generator=generator)
         nn.init.zeros_(linear.bias)
-        layers += [linear, nn.ReLU()]
+        layers += [linear, nn.ReLU(inplace=True)]
     return nn.Sequential(*layers[:-1])

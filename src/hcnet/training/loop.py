@@ -104,7 +104,7 @@ def fit(task: Task, fabric: Fabric, folder: Path, progress: Progress = SILENT) -
     for step in progress.track(range(done, total), task.name, total - done):
         for group in optimiser.param_groups:
             group["lr"] = task.lr(step / task.steps_per_epoch)
-        torch.manual_seed((seed * _SEED_STEP + step) % _SEEDS)
+        _seed((seed * _SEED_STEP + step) % _SEEDS)
         optimiser.zero_grad(set_to_none=True)
         losses = task.losses(model, fabric.to_device(next(batches)))
         if not torch.isfinite(losses["loss"]):
@@ -134,6 +134,13 @@ def fit(task: Task, fabric: Fabric, folder: Path, progress: Progress = SILENT) -
     save_model(finished, task.model)
     checkpoint.unlink(missing_ok=True)
     return task.model.eval()
+
+
+def _seed(seed: int) -> None:
+    """`torch.manual_seed` for what is in use: that one writes down the stack, ms every step."""
+    torch.default_generator.manual_seed(seed)
+    if torch.cuda.is_available():
+        torch.cuda.manual_seed_all(seed)
 
 
 def _training_mode(model: nn.Module) -> None:
