@@ -4,8 +4,9 @@
     python bench/seeds.py COHORT CROSSED --against OTHER --arms P,B0
 
 The first prints, for B0 and P, the mean DSC of each seed and that of the mean of all seeds'
-probabilities at the fixed threshold, with their difference. The second subtracts the first seed of
-an arm of CROSSED from that of an arm of OTHER, a run with other settings on the same folds.
+probabilities at the fixed threshold, with their difference. The second subtracts an arm of CROSSED,
+the mean of each patient over all seeds, from the first seed of an arm of OTHER, a run with other
+settings on the same folds.
 """
 
 import argparse
@@ -34,7 +35,7 @@ def main() -> None:
         tell_seeds(options.cohort, options.crossed)
         return
     first, second = options.arms.split(",")
-    new, old = of_seed(options.against, 0, first), of_seed(options.crossed, 0, second)
+    new, old = of_seed(options.against, 0, first), mean_of_seeds(options.crossed, second)
     result = crossed_comparison([list(new.values())], [[old[name] for name in new]])
     print(f"{first} {told(crossed_mean([list(new.values())]))}")
     print(f"minus {second}: {told(result.difference)}, p {result.p:.3f}")
@@ -61,6 +62,13 @@ def of_seed(crossed: Path, seed: int, arm: str) -> dict[str, float]:
     """DSC of every held-out case."""
     records = [read_record(path) for path in sorted(crossed.glob(f"seed{seed}/fold*/{arm}"))]
     return {row.scores.name: row.scores.dsc for record in records for row in record.rows}
+
+
+def mean_of_seeds(crossed: Path, arm: str) -> dict[str, float]:
+    """DSC of every held-out case, the mean over all seeds that have the arm."""
+    seeds = [of_seed(crossed, seed, arm) for seed in range(len(list(crossed.glob("seed*"))))]
+    rows = [seed for seed in seeds if seed]
+    return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
 
 
 def told(value) -> str:

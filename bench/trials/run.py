@@ -4,12 +4,13 @@
     ... --trial phantom-pretraining --phantom PHANTOM
 
 With `--fold` only that fold is trained and nothing is told; without, what is missing is trained,
-and DSC is compared patient by patient with arms B0 and P and the first seed of CROSSED, all at the
-fixed threshold. The trials are those of `recipes.py`, each with what it does. What a setting alone
-changes is a call of `hcnet ablate --set` (docs/results.md).
+and DSC is compared patient by patient with the mean of arms B0 and P over the seeds of CROSSED, all
+at the fixed threshold. The trials are those of `recipes.py`, each with what it does. What a setting
+alone changes is a call of `hcnet ablate --set` (docs/results.md).
 """
 
 import argparse
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -23,11 +24,13 @@ from hcnet.files import read_json
 from hcnet.inference.windows import predict, tumour_model
 from hcnet.prepare.cache import prepared_cases
 from hcnet.runtime import make_fabric
-from hcnet.studies.ablation.records import read_record
 from hcnet.studies.material import split_into_folds
 from hcnet.training.folder import read_run_config, write_array
 from hcnet.training.validate import native_mask
 from hcnet.volumes.volume import to_canonical
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from seeds import mean_of_seeds
 
 ARMS = ("B0", "P")
 
@@ -79,24 +82,20 @@ def run_fold(fold, held, trial) -> None:
 
 
 def tell(splits, ready, config, out, crossed) -> None:
-    own, before = [], {arm: [] for arm in ARMS}
+    """Against the mean DSC of a patient over the seeds of CROSSED: one seed may be lucky."""
+    own, before = [], {arm: mean_of_seeds(crossed, arm) for arm in ARMS}
+    names = [case.name for split in splits for case in split.test]
     for fold, split in enumerate(splits):
-        scores = {
-            arm: {row.scores.name: row.value("dsc") for row in record.rows}
-            for arm in ARMS
-            if (record := read_record(crossed / "seed0" / f"fold{fold}" / arm))
-        }
         for case in split.test:
             found = np.load(out / f"fold{fold}" / f"{case.name}.npy").astype(np.float32)
             mask = to_canonical(native_mask(ready[case.name], found, config))
             truth = read_mask(case.tumour)
             own.append(score_case(case.name, mask.data > 0, truth.data > 0, truth.grid).dsc)
-            for arm in ARMS:
-                before[arm].append(scores[arm][case.name])
     line("DSC", crossed_mean([own]))
     for arm in ARMS:
-        compared = crossed_comparison([own], [before[arm]])
-        line(arm, crossed_mean([before[arm]]))
+        other = [before[arm][name] for name in names]
+        compared = crossed_comparison([own], [other])
+        line(arm, crossed_mean([other]))
         line(f"minus {arm}", compared.difference)
         print(f"p {compared.p:.3f}")
 
