@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.table import Table
 from timing import Row
 
-ROWS = ("start", "prepare", "cluster", "load", "step", "segment", "nnunet", "growth")
+ROWS = ("start", "prepare", "cluster", "load", "step", "segment", "nnunet", "growth", "growth_exam")
 """Each is a module beside this one with `measure(options) -> list[Row]`."""
 
 
