@@ -4,7 +4,7 @@
     python bench/seeds.py COHORT CROSSED --against OTHER --arms P,B0
 
 The first prints, for B0 and P, the mean DSC of each seed and that of the mean of all seeds'
-probabilities at the fixed threshold, with their difference. The second subtracts an arm of CROSSED,
+probabilities at the fixed threshold, with their differences. The second subtracts an arm of CROSSED,
 the mean of each patient over all seeds, from the first seed of an arm of OTHER, a run with other
 settings on the same folds.
 """
@@ -52,8 +52,11 @@ def tell_seeds(folder: Path, crossed: Path) -> None:
         alone = [np.mean(list(of_seed(crossed, seed, arm).values())) for seed in range(seeds)]
         found = out_of_fold(cases, truths, *arm_folders(crossed, seeds, arm))
         means[arm] = found.dsc(threshold)
+        single = mean_of_seeds(crossed, arm)
+        gain = crossed_comparison([means[arm]], [[single[case.name] for case in cases]])
         each = ", ".join(f"{value:.3f}" for value in alone)
         print(f"{arm}: {each}; mean of the predictions {told(crossed_mean([means[arm]]))}")
+        print(f"  minus a single seed: {told(gain.difference)}, p {gain.p:.4f}")
     result = crossed_comparison([means["P"]], [means["B0"]])
     print(f"mean of the predictions, P minus B0: {told(result.difference)}, p {result.p:.3f}")
 
