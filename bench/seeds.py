@@ -4,9 +4,9 @@
     python bench/seeds.py COHORT CROSSED --against OTHER --arms P,B0
 
 The first prints, for B0 and P, the mean DSC of each seed and that of the mean of all seeds'
-probabilities at the fixed threshold, with their differences. The second subtracts an arm of CROSSED,
-the mean of each patient over all seeds, from the first seed of an arm of OTHER, a run with other
-settings on the same folds.
+probabilities at the fixed threshold, with their differences. The second subtracts an arm of
+CROSSED, the mean of each patient over all seeds, from the first seed of an arm of OTHER, a run with
+other settings on the same folds.
 """
 
 import argparse
