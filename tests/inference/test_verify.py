@@ -28,6 +28,12 @@ def test_a_whole_bundle(bundle, tmp_path):
     assert found.parameters == sum(count_parameters(net) for pair in networks for net in pair)
 
 
+def test_a_shared_hipm_counts_once(bundle, tmp_path):
+    _, [(hipm, kis), (_, other)] = ensemble(bundle, tmp_path / "two", 2, one_hipm=True)
+    found = verify_bundle(open_bundle(tmp_path / "two"))
+    assert found.parameters == sum(map(count_parameters, (hipm, kis, other)))
+
+
 def test_altered_weights(bundle):
     opened = open_bundle(bundle)
     weights = bundle / opened.info.kis.files[0].file

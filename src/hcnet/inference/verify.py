@@ -45,7 +45,9 @@ def verify_bundle(bundle: Bundle) -> Verified:
         )
     for number in range(bundle.members):
         hipm, kis = bundle.member(number)
-        parameters += count_parameters(hipm) + count_parameters(kis)
+        if number == 0 or not bundle.shares_hipm:
+            parameters += count_parameters(hipm)
+        parameters += count_parameters(kis)
         if not _computes(hipm, kis, info.hipm.patch, info.maps):
             raise BundleError(
                 f"{bundle.path}: member {number} gives no finite probabilities; get the bundle "
