@@ -211,7 +211,7 @@ def kmeans_reference(
         codes, _ = vq(data, centroids)
         quality = measure(data, codes, centroids)
         if best is None or quality.sse < best[1].sse:
-            best = centroids, quality
+            best = np.asarray(centroids, dtype=np.float64), quality
     if best is None:
         raise InputError(f"k-means with {k} clusters left some empty: use fewer (kinetics.k).")
     return best

@@ -178,12 +178,12 @@ def _scan(root: Path) -> tuple[list[Instance], list[str]]:
 
     File by file, so that a damaged one does not hide the others; its exam meets it again in `load`.
     """
-    found: dict[str, Instance] = {}
+    found: dict[tuple[str, int | None], Instance] = {}
     broken = []
     for path in _files(root):
         try:
             for instance in scan(path).instances:
-                found.setdefault(instance.sop_uid, instance)
+                found.setdefault(instance.identity, instance)
         except InputError as error:
             if _is_exam_file(path):
                 broken.append(str(error))

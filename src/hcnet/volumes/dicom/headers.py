@@ -1,6 +1,6 @@
 """What is needed of each DICOM file's header, as one small record; pixels are not read."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -8,6 +8,7 @@ from pydicom.tag import BaseTag, Tag
 
 from hcnet.errors import InputError
 from hcnet.volumes.dicom.elements import Unusual, read_header
+from hcnet.volumes.dicom.enhanced import ENHANCED, frames_of
 from hcnet.volumes.dicom.files import DicomFile, is_dicom, open_streams, reading
 from hcnet.volumes.dicom.values import (
     Elements,
@@ -47,7 +48,10 @@ _TAGS: list[BaseTag] = [*map(Tag, _KEYWORDS.split()), _UCSF_CREATOR, _UCSF_TIMES
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """The header of one DICOM file; a value is None or empty where the file does not say.
+    """The header of one DICOM file, or of one frame of an enhanced one.
+
+    A value is None or empty where the file does not say. `frame` is the number of the frame from 0,
+    None for a whole file.
 
     Times are seconds: `acquired_s` and `injected_s` since year 1 (date included where given),
     `trigger_s` since the start of the scan, `phase_times_s` relative to the injection. Positions
@@ -95,6 +99,12 @@ class Instance:
     study_date: str
     segments: tuple[tuple[int, str], ...]
     facts: tuple[tuple[str, str | float], ...]
+    frame: int | None = None
+
+    @property
+    def identity(self) -> tuple[str, int | None]:
+        """What copies of the same object or frame share."""
+        return self.sop_uid, self.frame
 
     @property
     def location(self) -> str:
@@ -107,7 +117,8 @@ class Scan:
     """What a folder or zip holds.
 
     Attributes:
-        instances: one record for each DICOM file, copies of the same object left out.
+        instances: one record for each DICOM file, or for each frame of an enhanced one; copies of
+            the same object left out.
         skipped: number of files that are not DICOM images or objects.
         copies: number of files that repeat an object already seen.
     """
@@ -124,7 +135,7 @@ def scan(path: Path) -> Scan:
         InputError: nothing there, nothing of it is DICOM, or a DICOM file is damaged; for zips
             also as `hcnet.volumes.dicom.files.open_streams`.
     """
-    instances: dict[str, Instance] = {}
+    instances: dict[tuple[str, int | None], Instance] = {}
     skipped = copies = 0
     with quiet():
         for file, stream in open_streams(path):
@@ -137,8 +148,12 @@ def scan(path: Path) -> Scan:
             if instance is None:
                 skipped += 1
                 continue
-            copies += instance.sop_uid in instances
-            instances.setdefault(instance.sop_uid, instance)
+            found = [instance]
+            if instance.sop_class in ENHANCED:
+                found = _frames(file, stream)
+            copies += found[0].identity in instances
+            for each in found:
+                instances.setdefault(each.identity, each)
     if not instances:
         raise InputError(
             f"{path}: none of its {skipped} file(s) is a DICOM image; "
@@ -170,6 +185,16 @@ def _instance(file: DicomFile, dataset: Elements) -> Instance:
             "remove the file or copy it again."
         )
     return instance
+
+
+def _frames(file: DicomFile, stream: BinaryIO) -> list[Instance]:
+    with reading(file):
+        stream.seek(0)
+    dataset = parse(file, stream, pixels=False)
+    return [
+        replace(_record(file, frame), frame=number)
+        for number, frame in enumerate(frames_of(file, dataset))
+    ]
 
 
 def _record(file: DicomFile, dataset: Elements) -> Instance:

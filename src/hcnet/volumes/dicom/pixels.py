@@ -2,19 +2,22 @@
 
 import io
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import FileDataset
 from pydicom.pixels.decoders.base import get_decoder
+from pydicom.pixels.utils import pixel_array
 from pydicom.tag import Tag
 from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from hcnet.errors import InputError
 from hcnet.volumes.dicom.elements import Header, Unusual, read_header
+from hcnet.volumes.dicom.enhanced import Frame, frames_of
 from hcnet.volumes.dicom.files import DicomFile, open_files, read_files
-from hcnet.volumes.dicom.stacks import Stack
+from hcnet.volumes.dicom.stacks import Stack, files_of
 from hcnet.volumes.dicom.values import Elements, integer, number, parse, quiet, text
 from hcnet.volumes.volume import Volume
 
@@ -55,8 +58,7 @@ def load_stack(stack: Stack) -> Volume:
     """
     columns, rows, depth = stack.grid.shape
     slices: list[NDArray[Any]] = []
-    for file, content in read_files([instance.file for instance in stack.instances]):
-        plane = _plane(file, *_header_and_stored(file, content))
+    for file, plane in _planes(stack):
         if plane.shape != (rows, columns):
             raise InputError(
                 f"{file.location}: its pixels have shape {plane.shape}, the header "
@@ -70,6 +72,28 @@ def load_stack(stack: Stack) -> Volume:
     return Volume(data, stack.grid.affine)
 
 
+def _planes(stack: Stack) -> Iterator[tuple[DicomFile, NDArray[Any]]]:
+    """Each slice's file and its values, in the order of the stack."""
+    if any(instance.frame is not None for instance in stack.instances):
+        yield from _frames(stack)
+        return
+    for file, content in read_files([instance.file for instance in stack.instances]):
+        yield file, _plane(file, *_header_and_stored(file, content))
+
+
+def _frames(stack: Stack) -> Iterator[tuple[DicomFile, NDArray[Any]]]:
+    """The same of frames of enhanced files; no other frame is decoded."""
+    opened: dict[DicomFile, tuple[FileDataset, list[Frame]]] = {}
+    for file, stream in open_files(files_of(stack)):
+        dataset = parse(file, stream)
+        opened[file] = dataset, frames_of(file, dataset)
+    for instance in stack.instances:
+        file, number = instance.file, instance.frame or 0
+        dataset, described = opened[file]
+        stored = partial(stored_pixels, file, dataset, number)
+        yield file, _plane(file, described[number], stored)
+
+
 def read_objects(files: Sequence[DicomFile]) -> Iterator[FileDataset]:
     """Parse whole DICOM files one after the other.
 
@@ -80,8 +104,10 @@ def read_objects(files: Sequence[DicomFile]) -> Iterator[FileDataset]:
         yield parse(file, stream)
 
 
-def stored_pixels(file: DicomFile, dataset: FileDataset) -> NDArray[Any]:
+def stored_pixels(file: DicomFile, dataset: FileDataset, frame: int | None = None) -> NDArray[Any]:
     """Decode the pixels of one file: (rows, columns), or (frames, rows, columns).
+
+    With `frame` only that one, (rows, columns).
 
     Raises:
         InputError: no decoder for the compression, no pixels, or too few of them.
@@ -94,7 +120,7 @@ def stored_pixels(file: DicomFile, dataset: FileDataset) -> NDArray[Any]:
         _require_decoder(file, syntax)
     try:
         with quiet():
-            return dataset.pixel_array
+            return dataset.pixel_array if frame is None else pixel_array(dataset, index=frame)
     # Decoders of many makers sit behind this line, each with its own errors.
     except Exception as error:
         reason = " ".join(str(error).split())

@@ -191,7 +191,7 @@ def _classify(first: Instance, positions: int) -> tuple[Kind, str]:
     if first.rows is None or first.columns is None:
         return Kind.OTHER, "holds no image"
     if first.frames > 1:
-        return Kind.OTHER, "enhanced multi-frame DICOM, which has to be converted first"
+        return Kind.OTHER, "multi-frame DICOM of a kind that is not read; convert it first"
     if first.image_type[:1] == ("DERIVED",):
         return Kind.DERIVED, f"ImageType {'/'.join(first.image_type)}"
     if _COMPUTED.intersection(first.image_type[2:]):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from hcnet.volumes.dicom.files import DicomFile, hash_files
 from hcnet.volumes.dicom.pixels import load_stack
 from hcnet.volumes.dicom.segmentation import read_segmentation
-from hcnet.volumes.dicom.stacks import Stack
+from hcnet.volumes.dicom.stacks import Stack, files_of
 from hcnet.volumes.volume import Grid, Volume
 
 
@@ -25,8 +25,12 @@ class DicomPhase:
         return load_stack(self.stack)
 
     def digest(self) -> str:
-        """SHA-256 of the files of this stack, in slice order."""
-        return hash_files([i.file for i in self.stack.instances]).hexdigest()
+        """SHA-256 of the files of this stack, in slice order; of frames also their numbers."""
+        state = hash_files(files_of(self.stack))
+        frames = [i.frame for i in self.stack.instances if i.frame is not None]
+        if frames:
+            state.update(str(frames).encode())
+        return state.hexdigest()
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hcnet.errors import GeometryError, InputError
+from hcnet.volumes.dicom.files import DicomFile
 from hcnet.volumes.dicom.headers import Instance
 from hcnet.volumes.volume import Grid
 
@@ -32,6 +33,11 @@ class Stack:
     name: str
     instances: tuple[Instance, ...]
     grid: Grid
+
+
+def files_of(stack: Stack) -> list[DicomFile]:
+    """The files of a stack in slice order, one that holds several slices once."""
+    return list(dict.fromkeys(instance.file for instance in stack.instances))
 
 
 def normal_of(instance: Instance) -> NDArray[np.float64]:
@@ -100,8 +106,8 @@ def _check_alike(first: Instance, other: Instance, name: str) -> None:
         raise InputError(f"{other.location}: its pixel spacing or size is not positive.")
     if other.frames != 1:
         raise InputError(
-            f"{other.location}: holds {other.frames} frames (enhanced multi-frame DICOM); "
-            "convert it to one slice a file or to NIfTI."
+            f"{other.location}: holds {other.frames} frames (multi-frame DICOM of a kind that is "
+            "not read); convert it to one slice a file or to NIfTI."
         )
     pairs = f"{label(first)} and {label(other)}"
     if (first.rows, first.columns) != (other.rows, other.columns):

@@ -42,8 +42,20 @@ def quiet() -> Iterator[None]:
         logger.setLevel(level)
 
 
-def parse(file: DicomFile, stream: BinaryIO, tags: list[BaseTag] | None = None) -> FileDataset:
+def parse(
+    file: DicomFile,
+    stream: BinaryIO,
+    tags: list[BaseTag] | None = None,
+    *,
+    pixels: bool = True,
+) -> FileDataset:
     """Parse a DICOM file, or, where `tags` are given, only these elements before the pixels.
+
+    Args:
+        file: for messages.
+        stream: its content.
+        tags: elements that are wanted; None is all.
+        pixels: whether all includes the pixels.
 
     Raises:
         InputError: the file is damaged.
@@ -51,7 +63,10 @@ def parse(file: DicomFile, stream: BinaryIO, tags: list[BaseTag] | None = None) 
     try:
         with quiet():
             return pydicom.dcmread(
-                stream, stop_before_pixels=tags is not None, specific_tags=tags, force=True
+                stream,
+                stop_before_pixels=tags is not None or not pixels,
+                specific_tags=tags,
+                force=True,
             )
     # pydicom meets damage with many errors, struct.error and its own among them.
     except Exception as error:

@@ -52,11 +52,16 @@ def source_images(stack: Stack) -> list[Dataset]:
         stack: the slices; of their files only the first one's header is read.
 
     Raises:
-        InputError: the file cannot be read; there is no frame of reference, or slices have
-            different ones or belong to different series; a UID or the patient's name or ID breaks
-            the standard.
+        InputError: the file cannot be read or is an enhanced one; there is no frame of reference,
+            or slices have different ones or belong to different series; a UID or the patient's name
+            or ID breaks the standard.
     """
     first = stack.instances[0]
+    if first.frame is not None:
+        raise InputError(
+            f"{first.location}: is enhanced multi-frame DICOM, whose frames results do not refer "
+            "to yet."
+        )
     if not first.frame_of_reference:
         raise InputError(
             f"{first.location}: has no FrameOfReferenceUID, so nothing else can be placed in its "
