@@ -182,6 +182,11 @@ def phantom_pretraining(fold: Fold) -> nn.Module:
     return fold.train(partial(_taken_over, before, fold))
 
 
+def half_the_patients(fold: Fold) -> nn.Module:
+    """Every other patient of the training, as many updates: does it lack patients?"""
+    return fold.train(fold.plain, cases=fold.learn[::2])
+
+
 def joint(fold: Fold) -> nn.Module:
     """HIPM and KIS-Net of arm P, trained further end to end by both losses."""
     config, stages = fold.config, RunFolder(fold.method)
@@ -259,4 +264,5 @@ RECIPES: dict[str, Recipe] = {
     "masked-pretraining": masked_pretraining,
     "phantom-pretraining": phantom_pretraining,
     "joint": joint,
+    "half-the-patients": half_the_patients,
 }
