@@ -100,7 +100,7 @@ def test_members_that_share_their_maps(hcnet, crossed, tmp_path):
     opened = open_bundle(out / "bundle")
     assert verify_bundle(opened).members == 2
     assert opened.shares_hipm
-    assert {path.name for path in (out / "member1").iterdir()} == {"kis"}
+    assert {path.name for path in (out / "member1-shared").iterdir()} == {"kis"}
     assert opened.info.training_data["ensemble"] == "2 member(s) with one HIPM"
     told = opened.info.scores["mean_of_seeds"]
     assert told["seeds"] == 2

@@ -7,8 +7,8 @@ threshold. The latter two are of the mean of as many seeds as the bundle has, wh
 cross-validation has them; those of an ensemble of folds are of single networks, since no patient
 is held out of all of them.
 
-OUT/member<i>/           stages 1 to 3 with the i-th seed; stage 1 is that of the first, and with
-                         shared maps so is stage 2
+OUT/member<i>/           stages 1 to 3 with the i-th seed; stage 1 is that of the first
+OUT/member<i>-shared/    or: stage 3 alone with the i-th seed, on the maps of the first
 OUT/fold<i>/             or: stages 2 and 3 without the patients of the i-th fold; stage 1 of all
 OUT/bundle/
 """
@@ -101,7 +101,10 @@ def make_bundle(
     folds = results["folds"] if of_folds else ()
     learners = _learners(cohort, cases, members, folds)
     kind = "fold" if of_folds else "member"
-    folders = [RunFolder(out / f"{kind}{number}") for number in range(len(learners))]
+    # Networks that learned from other maps are others: never taken up for each other.
+    apart = "-shared" if share_maps else ""
+    names = [f"{kind}{number}{apart if number else ''}" for number in range(len(learners))]
+    folders = [RunFolder(out / each) for each in names]
     hipms, segmenters = _train(
         _material(cohort, cases), learners, folders, config, share_maps, of_folds, progress
     )
