@@ -9,7 +9,7 @@ minutes; what is asked for is the slope, not the seconds.
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -49,24 +49,41 @@ def _row(what: str, sizes: tuple[int, ...], rounds: int) -> Row:
     )
     seconds = {part: [_least(runs[str(size)], part) for size in sizes] for part in PARTS}
     seconds["all"] = [min(run.seconds for run in runs[str(size)]) for size in sizes]
-    memory = [min(run.answer["grown_mb"] for run in runs[str(size)]) for size in sizes]
+    return growth_row(f"stage 1, {what}", sizes, list(runs.values()), seconds)
+
+
+def growth_row(
+    work: str,
+    sizes: Sequence[int],
+    runs: Sequence[list[Run]],
+    seconds: Mapping[str, list[float]],
+) -> Row:
+    """The exponents of time, part by part, and of memory.
+
+    Args:
+        work: what grows.
+        sizes: of the points.
+        runs: of each point; their answers have `grown_mb`.
+        seconds: of each part at each point.
+    """
+    memory = [min(run.answer["grown_mb"] for run in point) for point in runs]
     exponents = {part: exponent(sizes, values) for part, values in seconds.items()}
     exponents["memory"] = exponent(sizes, memory)
     text = ", ".join(f"{part} {value:.2f}" for part, value in exponents.items())
     megabytes = "/".join(f"{value:.0f}" for value in memory)
     return Row(
-        f"stage 1, {what} {sizes[0]} to {sizes[-1]}",
+        f"{work} {sizes[0]} to {sizes[-1]}",
         "",
         "exponents",
         [],
-        runs[str(sizes[-1])],
+        runs[-1],
         goal=60.0,
         agreement=f"{text}; beyond imports {megabytes} MB",
         facts={"sizes": sizes, "seconds": seconds, "memory_mb": memory, "exponents": exponents},
     )
 
 
-def exponent(sizes: tuple[int, ...], values: list[float]) -> float:
+def exponent(sizes: Sequence[int], values: list[float]) -> float:
     """Slope of log values over log sizes, by least squares."""
     return float(np.polyfit(np.log(sizes), np.log(np.maximum(values, 1e-3)), 1)[0])
 

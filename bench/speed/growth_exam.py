@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from growth import exponent
+from growth import growth_row
 from timing import Row, contender, processes, report
 
 if TYPE_CHECKING:
     from run import Options
 
 SPACING_MM = 3.0
+AFFINE = np.diag([SPACING_MM, SPACING_MM, SPACING_MM, 1.0])
 EDGES = (64, 96, 138)  # 0.13, 0.44 and 1.3 million voxels at half the depth
 PHASES = (2, 6, 20)
 USUAL = {"edge": 96, "phases": 2}
@@ -44,20 +45,8 @@ def _row(job, key, points, sizes, what, rounds) -> Row:
         },
         rounds,
     )
-    seconds = [min(run.seconds for run in runs[str(point)]) for point in points]
-    memory = [min(run.answer["grown_mb"] for run in runs[str(point)]) for point in points]
-    slopes = f"time {exponent(sizes, seconds):.2f}, memory {exponent(sizes, memory):.2f}"
-    megabytes = "/".join(f"{value:.0f}" for value in memory)
-    return Row(
-        f"{job}, {what} {sizes[0]} to {sizes[-1]}",
-        "",
-        "exponents",
-        [],
-        runs[str(points[-1])],
-        goal=60.0,
-        agreement=f"{slopes}; beyond imports {megabytes} MB",
-        facts={"sizes": list(sizes), "seconds": seconds, "memory_mb": memory},
-    )
+    seconds = {"time": [min(run.seconds for run in point) for point in runs.values()]}
+    return growth_row(f"{job}, {what}", sizes, list(runs.values()), seconds)
 
 
 def _exam(folder: Path, edge: int, phases: int) -> list[Path]:
@@ -74,9 +63,9 @@ def _exam(folder: Path, edge: int, phases: int) -> list[Path]:
     for phase in range(phases):
         image = np.where(body, 300 + 20 * phase, 10) + noise
         paths.append(folder / f"exam_{phase:04d}.nii.gz")
-        write_nifti(Volume(image.astype(np.float32), np.diag([SPACING_MM] * 3 + [1.0])), paths[-1])
+        write_nifti(Volume(image.astype(np.float32), AFFINE), paths[-1])
     mask = folder / "breast.nii.gz"
-    write_nifti(Volume(breast.astype(np.uint8), np.diag([SPACING_MM] * 3 + [1.0])), mask)
+    write_nifti(Volume(breast.astype(np.uint8), AFFINE), mask)
     return [*paths, mask]
 
 

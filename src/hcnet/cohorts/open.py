@@ -14,6 +14,7 @@ from hcnet.cohorts.cohort import is_cohort, read_cohort
 from hcnet.cohorts.dicom_exam import describe_exam, exam_case
 from hcnet.cohorts.naming import sign_of_contrast
 from hcnet.errors import GeometryError, InputError
+from hcnet.volumes.dicom.contrast import doubt
 from hcnet.volumes.dicom.files import DicomFile
 from hcnet.volumes.dicom.sources import DicomMask, DicomPhase
 from hcnet.volumes.nifti import is_nifti, nifti_length, stem
@@ -162,10 +163,7 @@ def _nifti_case(
 
 
 def _doubt(first: VolumeSource) -> str | None:
-    sign = sign_of_contrast(first.path) if isinstance(first, NiftiSource) else None
-    if sign is None:
-        return None
-    return f"the image taken as pre-contrast may be from after contrast: {sign}"
+    return doubt(sign_of_contrast(first.path)) if isinstance(first, NiftiSource) else None
 
 
 def _from_pre(seconds: tuple[float, ...], origin: TimesFrom) -> tuple[float, ...]:

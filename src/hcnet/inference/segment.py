@@ -72,20 +72,21 @@ def segment(
     passes = Passes(image, prepared, bundle.info.calibration, inference, count)
     flips = FLIPS if tta else NO_FLIPS
     bar = None
+    shared = bundle.shares_hipm and count > 1
     kept: dict[Flip, Tensor] = {}
     for number in range(count):
         hipm, kis = (fold_norms(network) for network in bundle.member(number))
         predictor = _Predictor(hipm, kis, bundle.info, inference, fabric)
         if bar is None and count * len(flips) > 1:
             mapping, segmenting = predictor.windows(tensor)
-            each = segmenting * count + mapping * (1 if bundle.shares_hipm else count)
+            each = segmenting * count + mapping * (1 if shared else count)
             name = f"{case.name}, {count * len(flips)} passes"
             bar = OneBar(progress, name, len(flips) * each)
         listener = bar or progress
         for axes in flips:
             mirror = _mirrored(tensor, axes)
             maps = kept[axes] if axes in kept else predictor.maps(mirror, listener, case.name)
-            if bundle.shares_hipm and axes not in kept:
+            if shared and axes not in kept:
                 kept[axes] = maps.clone()  # the mean takes over the tensor that it is given first
             tumour = predictor.tumour(mirror, maps, listener, case.name)
             passes.add(_mirrored(maps, axes), _mirrored(tumour[None], axes)[0])

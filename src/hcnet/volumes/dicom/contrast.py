@@ -28,6 +28,13 @@ def named_after(description: str) -> bool:
     return bool(_AFTER.search(description)) and not named_before(description)
 
 
+def doubt(sign: str | None) -> str | None:
+    """What a user is told of a sign of contrast in the phase that is taken as pre-contrast."""
+    if sign is None:
+        return None
+    return f"the phase taken as pre-contrast may be from after contrast: {sign}"
+
+
 def sign_of_contrast(stack: Stack) -> str | None:
     """Why the earliest phase that is there may be from after contrast; None where nothing says so.
 

@@ -5,7 +5,7 @@ shared by all (DICOM PS3.3, C.7.6.16). A `Frame` finds it again under the name t
 of one slice, so that nothing else needs to know.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any
 
@@ -43,16 +43,15 @@ class Frame:
     Args:
         dataset: the file.
         number: of the frame, from 0.
+        groups: its functional groups; of two that name an element the later one counts.
     """
 
-    def __init__(self, dataset: Dataset, number: int) -> None:
+    def __init__(self, dataset: Dataset, number: int, groups: Iterable[Dataset]) -> None:
         self._dataset = dataset
         self._number = number
-        per_frame = list(items_of(value_of(dataset, _PER_FRAME)))
-        shared = list(items_of(value_of(dataset, _SHARED)))
         self._own: dict[str, Any] = {}
         self._converted: dict[str, Any] = {}
-        for group in (*shared[:1], *per_frame[number : number + 1]):
+        for group in groups:
             for macro, name, value in _elements(group):
                 kept = self._converted if macro in _CONVERTED else self._own
                 kept[name] = value
@@ -95,14 +94,16 @@ def frames_of(file: DicomFile, dataset: Dataset) -> list[Frame]:
     Raises:
         InputError: there are not as many groups as frames.
     """
-    count = len(list(items_of(value_of(dataset, _PER_FRAME))))
+    per_frame = list(items_of(value_of(dataset, _PER_FRAME)))
+    shared = list(islice(items_of(value_of(dataset, _SHARED)), 1))
+    count = len(per_frame)
     told = value_of(dataset, "NumberOfFrames")
     if not count or str(told) != str(count):
         raise InputError(
             f"{file.location}: says that it has {told} frames and describes {count}; "
             "the file is damaged."
         )
-    return [Frame(dataset, number) for number in range(count)]
+    return [Frame(dataset, n, (*shared, group)) for n, group in enumerate(per_frame)]
 
 
 def _elements(group: Dataset) -> Iterator[tuple[str, str, Any]]:

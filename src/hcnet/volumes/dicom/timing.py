@@ -6,7 +6,7 @@ from itertools import pairwise
 from typing import Literal
 
 from hcnet.errors import InputError
-from hcnet.volumes.dicom.contrast import named_before, sign_of_contrast
+from hcnet.volumes.dicom.contrast import doubt, named_before, sign_of_contrast
 from hcnet.volumes.dicom.headers import Instance
 from hcnet.volumes.dicom.phases import start_of
 from hcnet.volumes.dicom.stacks import Stack
@@ -78,7 +78,7 @@ def pre_of(stacks: Sequence[Stack], times: Times) -> tuple[int, str, str | None]
         sign = sign_of_contrast(stacks[0])
         if sign is None and any(i.contrast_agent for i in stacks[0].instances):
             sign = "it is the only one and its header names a contrast agent"
-        return 0, "the only phase", _doubt(sign)
+        return 0, "the only phase", doubt(sign)
     if times.origin == "injection" and times.seconds is not None:
         before = [index for index, t in enumerate(times.seconds) if t <= 0]
         if before:
@@ -89,17 +89,11 @@ def pre_of(stacks: Sequence[Stack], times: Times) -> tuple[int, str, str | None]
         return first_with - 1, "the last phase whose header names no contrast agent", None
     named = [i for i, s in enumerate(stacks) if named_before(s.instances[0].description)]
     if named and len(named) < len(stacks):
-        doubt = None
+        late = None
         if named[-1] >= len(named):
-            doubt = "a phase named as pre-contrast was acquired after others; say which one is pre"
-        return named[-1], "its series description says pre-contrast", doubt
-    return 0, "the earliest phase", _doubt(sign_of_contrast(stacks[0]))
-
-
-def _doubt(sign: str | None) -> str | None:
-    if sign is None:
-        return None
-    return f"the phase taken as pre-contrast may be from after contrast: {sign}"
+            late = "a phase named as pre-contrast was acquired after others; say which one is pre"
+        return named[-1], "its series description says pre-contrast", late
+    return 0, "the earliest phase", doubt(sign_of_contrast(stacks[0]))
 
 
 def given_times(seconds: Sequence[float], phases: int, pre: int) -> Times:
