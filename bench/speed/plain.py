@@ -5,6 +5,7 @@ from torch import nn
 
 from hcnet.nets.depthwise import DepthwiseConv3d
 from hcnet.nets.instance_norm import InstanceNorm
+from hcnet.nets.pointwise import PointwiseConv3d
 
 
 def plain(network: nn.Module) -> nn.Module:
@@ -13,6 +14,8 @@ def plain(network: nn.Module) -> nn.Module:
         for name, child in list(parent.named_children()):
             if isinstance(child, DepthwiseConv3d):
                 setattr(parent, name, _depthwise(child))
+            elif isinstance(child, PointwiseConv3d):
+                setattr(parent, name, _pointwise(child))
             elif isinstance(child, InstanceNorm):
                 setattr(parent, name, nn.InstanceNorm3d(child.num_features, child.eps))
     return network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
@@ -21,5 +24,12 @@ def plain(network: nn.Module) -> nn.Module:
 def _depthwise(ours: DepthwiseConv3d) -> nn.Conv3d:
     channels, (edge, _, _) = ours.in_channels, ours.kernel_size
     theirs = nn.Conv3d(channels, channels, edge, padding=edge // 2, groups=channels)
+    theirs.load_state_dict(ours.state_dict())
+    return theirs
+
+
+def _pointwise(ours: PointwiseConv3d) -> nn.Conv3d:
+    bias = ours.bias is not None
+    theirs = nn.Conv3d(ours.in_channels, ours.out_channels, 1, groups=ours.groups, bias=bias)
     theirs.load_state_dict(ours.state_dict())
     return theirs

@@ -77,20 +77,21 @@ def main() -> int:
     for name in arguments.rows or ROWS:
         measured = importlib.import_module(name).measure(options)
         rows += measured
-        console.print(table(measured, limits["convolution_fp32_gflop_s"]))
+        console.print(table(measured, limits))
     if arguments.json:
         content = {"ceilings": limits, "rows": [row.as_dict() for row in rows]}
         arguments.json.write_text(json.dumps(content, indent=1), encoding="utf-8")
     return 0
 
 
-def table(rows: list[Row], gflop_s: float | None) -> Table:
+def table(rows: list[Row], limits: dict[str, float | None]) -> Table:
     """The rows as a table; ratios are medians of pairs, with the smallest and the largest."""
     shown = Table("work", "reference", "ours", "ref. s", "ours s", "faster", "goal", "memory",
                   "of ceiling", "agreement")  # fmt: skip
     for row in rows:
         ratios = row.ratios
         middle = ratios[len(ratios) // 2] if ratios else 0.0
+        gflop_s = limits[f"convolution_{'bf16' if row.ours == 'bf16' else 'fp32'}_gflop_s"]
         share = row.gflop / row.ours_s / gflop_s if row.gflop and gflop_s else None
         shown.add_row(
             row.work,

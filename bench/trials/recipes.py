@@ -14,7 +14,9 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from hcnet.cohorts.case import Case
 from hcnet.config import Config
+from hcnet.kinetics.clustering import Clustering
 from hcnet.nets.auxiliary import AuxiliaryNet
 from hcnet.nets.blocks import RARE
 from hcnet.nets.cascade import Cascade
@@ -27,11 +29,15 @@ from hcnet.training.folder import RunFolder, write_array
 from hcnet.training.loop import MODEL
 from hcnet.training.patch_task import class_frequencies
 from hcnet.training.patches import PatchSource
+from hcnet.training.split import folds_of
+from hcnet.training.stage_hipm import predicted
+from hcnet.training.stage_kinetics import CurveSource
 from hcnet.training.stage_kis import build_stage3, train_segmenter
 
 ENHANCEMENT = (-0.5, 3.0)  # relative; what lies outside is noise of dark voxels
 BLOCK, HIDDEN = (4, 8, 8), 0.6  # of masked reconstruction: size of a block, share that is hidden
 DEEP_SHARES = (1.0, 0.5, 0.25)  # weights of the outputs at 1/1, 1/2, 1/4
+INNER_FOLDS = 5  # members of an ensemble of folds
 GENTLE_EPOCHS, GENTLE_LR = 6, 0.0005  # a third of the training, a quarter of its rate
 
 
@@ -40,7 +46,8 @@ class Fold:
     """What a recipe learns from.
 
     Attributes:
-        learn: training cases, prepared.
+        train_cases: to learn from.
+        learn: the same, prepared, in the same order.
         folder: of the trial and fold.
         method: the trained arm P of the same fold.
         phantom: prepared phantom cases; empty unless the recipe asks for them.
@@ -48,6 +55,7 @@ class Fold:
         fabric: device and precision.
     """
 
+    train_cases: list[Case]
     learn: list[CachedCase]
     folder: Path
     method: Path
@@ -76,6 +84,15 @@ class Fold:
         return train_segmenter(
             folder.name, build, sources, spacing, folder, config, self.fabric, loss=loss
         )
+
+    def without(self, count: int):
+        """Of each of `count` inner folds by patient: the cases outside, and those inside."""
+        for inside in folds_of(self.train_cases, count, self.config.seed):
+            names = {case.name for case in inside}
+            yield (
+                [case for case in self.learn if case.name not in names],
+                [case for case in self.learn if case.name in names],
+            )
 
     def tumour_terms(self, logits: Tensor, truth: Tensor) -> Tensor:
         """Eq. (5) as the settings have it."""
@@ -187,16 +204,64 @@ def half_the_patients(fold: Fold) -> nn.Module:
     return fold.train(fold.plain, cases=fold.learn[::2])
 
 
+def ensemble_of_folds(fold: Fold) -> nn.Module:
+    """The mean of five networks, each trained on four fifths of the fold's training patients."""
+    members = [
+        fold.train(fold.plain, cases=rest, folder=fold.folder / f"inner{number}")
+        for number, (rest, _) in enumerate(fold.without(INNER_FOLDS))
+    ]
+    return _Mean(members)
+
+
+def phantom_hipm(fold: Fold) -> nn.Module:
+    """HIPM begun on phantoms, whose curves get the classes of the fold's stage 1; the rest as P."""
+    config, stages = fold.config, RunFolder(fold.method)
+    clustering = Clustering.load(stages.kinetics)
+    labels = {case.name: stages.labels(case.name) for case in fold.learn}
+    for case in fold.phantom:
+        labels[case.name] = fold.folder / "labels" / f"{case.name}.npy"
+        source = CurveSource.of(case)
+        write_array(
+            labels[case.name], clustering.map_case(source.phases, source.breast, source.clock)
+        )
+    # Stage 2's patches; all else is alike for both stages in the preset.
+    stage2 = _with_kis(config, lesion_share=config.hipm.lesion_share)
+
+    def mapper(name, build, cases):
+        files = {case.name: labels[case.name] for case in cases}
+        loss = _map_loss(files, config)
+
+        def of_batch(model, batch):
+            return {"loss": loss(model(batch["image"]), batch["labels"])}
+
+        folder = fold.folder / name
+        return fold.train(build, of_batch, cases=cases, folder=folder, config=stage2, labels=files)
+
+    before = mapper("before", partial(_hipm, config), fold.phantom)
+
+    def begun():
+        net = _hipm(config)
+        net.load_state_dict(before.state_dict())
+        return net
+
+    final = mapper("final", begun, fold.learn)
+    maps = {case.name: fold.folder / "maps" / f"{case.name}.npy" for case in fold.learn}
+    for number, (rest, inside) in enumerate(fold.without(config.hipm.folds)):
+        model = mapper(f"inner{number}", begun, rest)
+        for case in inside:
+            write_array(maps[case.name], predicted(model, case, config, fold.fabric).numpy())
+    kis = fold.train(lambda: build_stage3(config.kis.network, config, with_maps=True), maps=maps)
+    return Cascade(final, kis)
+
+
 def joint(fold: Fold) -> nn.Module:
     """HIPM and KIS-Net of arm P, trained further end to end by both losses."""
     config, stages = fold.config, RunFolder(fold.method)
     labels = {case.name: stages.labels(case.name) for case in fold.learn}
-    loaded = [np.load(file, mmap_mode="r") for file in labels.values()]
-    classes = config.kinetics.k + 1
-    weights = inverse_frequency_weights(class_frequencies(loaded, classes))
+    map_loss = _map_loss(labels, config)
 
     def build():
-        hipm = build_network(config.hipm.network.name, 1, classes, config.hipm.network.options)
+        hipm = _hipm(config)
         load_model(stages.hipm / "final" / MODEL, hipm)
         kis = build_stage3(config.kis.network, config, with_maps=True)
         load_model(fold.method / "network" / MODEL, kis)
@@ -204,7 +269,7 @@ def joint(fold: Fold) -> nn.Module:
 
     def loss(model, batch):
         logits = model(batch["image"])
-        kinds = heterogeneity_loss(logits[:, 1:], batch["labels"], weights)["loss"]
+        kinds = map_loss(logits[:, 1:], batch["labels"])
         return {"loss": fold.tumour_terms(logits[:, :1], batch["tumour"]) + kinds, "map": kinds}
 
     gentle = _with_kis(config, epochs=GENTLE_EPOCHS, lr=GENTLE_LR)
@@ -218,6 +283,17 @@ class _Joint(Cascade):
         logits = self.mapper(image)
         tumour = self.segmenter(image, torch.softmax(logits.float(), dim=1))
         return torch.cat([tumour, logits], dim=1)
+
+
+class _Mean(nn.Module):
+    """The mean probability of some networks, as a logit."""
+
+    def __init__(self, members: list[nn.Module]) -> None:
+        super().__init__()
+        self.members = nn.ModuleList(members)
+
+    def forward(self, image: Tensor) -> Tensor:
+        return torch.logit(sum(net(image).sigmoid() for net in self.members) / len(self.members))
 
 
 class _Deep(nn.Module):
@@ -245,6 +321,19 @@ class _Deep(nn.Module):
         return torch.cat(outputs, dim=1)
 
 
+def _hipm(config: Config) -> nn.Module:
+    """An untrained network of stage 2."""
+    network = config.hipm.network
+    return build_network(network.name, 1, config.kinetics.k + 1, network.options)
+
+
+def _map_loss(labels: dict[str, Path], config: Config) -> Callable[[Tensor, Tensor], Tensor]:
+    """Stage 2's loss of logits and labels, classes weighted by their rarity in these files."""
+    loaded = [np.load(file, mmap_mode="r") for file in labels.values()]
+    weights = inverse_frequency_weights(class_frequencies(loaded, config.kinetics.k + 1))
+    return lambda logits, truth: heterogeneity_loss(logits, truth, weights)["loss"]
+
+
 def _taken_over(before: nn.Module, fold: Fold) -> nn.Module:
     """A new network of arm B0 with the body of a trained one."""
     net = fold.plain()
@@ -263,6 +352,8 @@ RECIPES: dict[str, Recipe] = {
     "flat-kernels": flat_kernels,
     "masked-pretraining": masked_pretraining,
     "phantom-pretraining": phantom_pretraining,
+    "phantom-hipm": phantom_hipm,
     "joint": joint,
+    "ensemble-of-folds": ensemble_of_folds,
     "half-the-patients": half_the_patients,
 }

@@ -56,6 +56,7 @@ def main() -> None:
         phantom = prepared_cases(made.cases, config.prepare, options.out / "phantom-cache")
     for number in range(count) if options.fold is None else [options.fold]:
         fold = Fold(
+            list(splits[number].train),
             [ready[case.name] for case in splits[number].train],
             out / f"fold{number}",
             options.crossed / "seed0" / f"fold{number}" / "P",

@@ -56,6 +56,22 @@ def test_files_lie_on_the_input_grid(tiny_cohort, bundle, tmp_path):
     assert manifest["bundle"]["sha256"] == bundle.digest()
 
 
+def test_exact_computes_in_float32_whatever_the_processor_likes(
+    tiny_cohort, bundle, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("hcnet.inference.output.best_precision", lambda: "bf16-mixed")
+    found = {}
+    for name, exact in (("fast", False), ("exact", True)):
+        folder = tmp_path / name
+        segment_to_folder(tiny_cohort.cases[0], bundle, folder, exact=exact)
+        settings = json.loads((folder / "manifest.json").read_text())["settings"]
+        found[settings["precision"]] = read_nifti(folder / "tumour_probability.nii.gz").data
+    assert set(found) == {"bf16-mixed", "32-true"}
+    expected = segment(tiny_cohort.cases[0], bundle, make_fabric("32-true")).probability.data
+    np.testing.assert_array_equal(found["32-true"], expected)
+    assert not np.array_equal(found["bf16-mixed"], expected)
+
+
 def test_no_post_contrast_image_is_read(tiny_cohort, bundle, tmp_path):
     source = tiny_cohort.root / "images" / tiny_cohort.cases[0].name
     intact, damaged = tmp_path / "intact", tmp_path / "damaged"

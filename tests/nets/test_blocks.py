@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hcnet.nets.blocks import apply_safely, crop_like, pad_for_encoder, padded_shape
+from hcnet.nets.blocks import apply_safely, crop_like, join, pad_for_encoder, padded_shape
 
 SIZES = st.tuples(*(st.integers(1, 100),) * 3)
 
@@ -57,3 +57,31 @@ def test_thin_maps_leave_bfloat16() -> None:
 def test_double_precision_stays_double() -> None:
     block = torch.nn.Conv3d(1, 1, 1).double()
     assert apply_safely(block, torch.zeros(1, 1, 2, 2, 2).double()).dtype == torch.float64
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last_3d])
+def test_join_is_a_concatenation_with_dense_gradients(layout: torch.memory_format) -> None:
+    torch.manual_seed(0)
+    parts = [
+        torch.randn(2, channels, 3, 4, 5).contiguous(memory_format=layout).requires_grad_()
+        for channels in (2, 5)
+    ]
+    joined = join(*parts)
+    assert torch.equal(joined, torch.cat(parts, dim=1))
+    weights = torch.randn_like(joined)
+    ours = torch.autograd.grad(joined, parts, weights)
+    theirs = torch.autograd.grad(torch.cat(parts, dim=1), parts, weights)
+    for mine, yours in zip(ours, theirs, strict=True):
+        assert torch.equal(mine, yours)
+        assert mine.is_contiguous(memory_format=layout)
+
+
+def test_join_gives_each_part_a_gradient_of_its_own_type() -> None:
+    parts = [torch.ones(1, 2, 3, 3, 3, dtype=kind) for kind in (torch.bfloat16, torch.float32)]
+    leaves = [part.requires_grad_() for part in parts]
+    joined = join(*leaves)
+    assert joined.dtype == torch.float32
+    assert [g.dtype for g in torch.autograd.grad(joined.sum(), leaves)] == [
+        torch.bfloat16,
+        torch.float32,
+    ]

@@ -54,6 +54,13 @@ def segment(
             "long.",
         ),
     ] = False,
+    exact: Annotated[
+        bool,
+        typer.Option(
+            "--exact",
+            help="Compute in float32 also where the processor is faster in bfloat16, which rounds.",
+        ),
+    ] = False,
     force: Force = False,
     as_json: Json = False,
 ) -> None:
@@ -93,6 +100,7 @@ def segment(
             aside,
             threshold=threshold,
             members=members,
+            exact=exact,
             tta=tta,
             progress=ConsoleProgress(),
         )

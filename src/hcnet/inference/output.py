@@ -33,6 +33,7 @@ def segment_to_folder(
     threshold: float | None = None,
     members: int | None = None,
     tta: bool = False,
+    exact: bool = False,
     progress: Progress = SILENT,
 ) -> dict[str, Any]:
     """Segment an exam and write all results into an empty folder.
@@ -44,6 +45,9 @@ def segment_to_folder(
     (4-D), `breast.nii.gz`, `summary.json`, `manifest.json`. Of a DICOM exam also `DICOM_FILES`;
     where its headers do not allow them, a warning in the summary says why.
 
+    Networks compute in bfloat16 where the processor does (`best_precision`), which is several times
+    faster and rounds; `exact` keeps them in float32, as every machine can. The manifest tells.
+
     Returns:
         the content of `summary.json`.
 
@@ -51,7 +55,7 @@ def segment_to_folder(
         HcnetError: as `hcnet.inference.segment.segment`.
     """
     started, now = time.monotonic(), datetime.datetime.now(datetime.UTC)
-    precision = best_precision()
+    precision = "32-true" if exact else best_precision()
     fabric = make_fabric(precision)
     inference = chosen_inference(bundle.info.inference, threshold)
     result = segment(

@@ -1,9 +1,11 @@
 """Blocks that two or more networks share."""
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 HALVINGS = 4
@@ -82,6 +84,37 @@ def apply_safely(block: nn.Module, *features: Tensor) -> Tensor:
         return block(*features)
     with torch.autocast("cpu", enabled=False):
         return block(*(each.float() for each in features))
+
+
+def join(*features: Tensor) -> Tensor:
+    """Concatenate channels, `torch.cat(features, dim=1)`, with dense gradients.
+
+    Torch's own gradients are slices with gaps between the voxels, for which the backward pass of a
+    batch norm takes nine times as long (16 channels of 64^3 in bfloat16: 45 ms against 5).
+
+    Args:
+        features: (B, C, x, y, z) each.
+    """
+    joined: Tensor = _Join.apply(*features)
+    return joined
+
+
+class _Join(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, *features: Tensor) -> Tensor:
+        ctx.parts = [(each.shape[1], each.dtype) for each in features]
+        return torch.cat(features, dim=1)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, ...]:
+        last = gradient.is_contiguous(memory_format=torch.channels_last_3d)
+        layout = torch.channels_last_3d if last else torch.contiguous_format
+        slices = gradient.split([channels for channels, _ in ctx.parts], dim=1)
+        return tuple(
+            each.to(dtype).contiguous(memory_format=layout)
+            for each, (_, dtype) in zip(slices, ctx.parts, strict=True)
+        )
 
 
 def conv_norm_act(in_channels: int, out_channels: int, slope: float = 0.2) -> nn.Sequential:

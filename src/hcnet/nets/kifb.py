@@ -1,9 +1,9 @@
 """KIFB: the Kinetic Information Fusion Block (paper section 2.3, Fig. 1d)."""
 
-import torch
 from torch import Tensor, nn
 
-from hcnet.nets.blocks import conv_norm_act, head
+from hcnet.nets.blocks import conv_norm_act, head, join
+from hcnet.nets.pointwise import PointwiseConv3d
 
 
 class KineticInformationFusionBlock(nn.Module):
@@ -34,7 +34,7 @@ class KineticInformationFusionBlock(nn.Module):
         convolutions: int = 2,
     ) -> None:
         super().__init__()
-        self.embedding = nn.Conv3d(classes, embedding, 1, bias=False)
+        self.embedding = PointwiseConv3d(classes, embedding, bias=False)
         self.kinetic = nn.Sequential(
             conv_norm_act(embedding, features), conv_norm_act(features, features), nn.Sigmoid()
         )
@@ -59,6 +59,6 @@ class KineticInformationFusionBlock(nn.Module):
         Returns:
             (B, out_channels, x, y, z).
         """
-        both = torch.cat([structure, self.kinetic_stream(kinetic_map)], dim=1)
+        both = join(structure, self.kinetic_stream(kinetic_map))
         logits: Tensor = self.fusion(both)
         return logits

@@ -7,7 +7,6 @@ group has used since Zhou et al., Pattern Recognition 2022 [24] (four max-poolin
 
 from typing import Annotated
 
-import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
@@ -19,6 +18,7 @@ from hcnet.nets.blocks import (
     double_conv,
     doubling,
     head,
+    join,
     pad_for_encoder,
 )
 
@@ -69,7 +69,7 @@ class ResUNetBody(nn.Module):
             skips.append(features)
             features = apply_safely(block, self.pool(features))
         for up, block in zip(self.up, self.decoder, strict=True):
-            features = apply_safely(block, torch.cat([up(features), skips.pop()], dim=1))
+            features = apply_safely(block, join(up(features), skips.pop()))
         return crop_like(features, image)
 
 

@@ -87,11 +87,11 @@ class PatchTask:
         return cosine(self.settings.lr, epoch, self.epochs)
 
     def optimiser(self) -> torch.optim.Optimizer:
-        """The optimiser given, else Adam."""
+        """The optimiser given, else Adam in one kernel."""
         learning = [p for p in self.model.parameters() if p.requires_grad]
         if self._optimiser is not None:
             return self._optimiser(learning)
-        return torch.optim.Adam(learning, weight_decay=self.settings.weight_decay)
+        return torch.optim.Adam(learning, weight_decay=self.settings.weight_decay, fused=True)
 
     def batches(self, first_step: int) -> Iterator[dict[str, Tensor]]:
         """Batches from `first_step` on, laid out channels last."""

@@ -1,0 +1,67 @@
+"""1x1x1 convolutions as matrix products against torch's own."""
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from hcnet.nets.pointwise import PointwiseConv3d, with_pointwise
+
+
+def _results(convolve, image: torch.Tensor, conv: nn.Conv3d) -> list[torch.Tensor]:
+    leaf = image.detach().clone(memory_format=torch.preserve_format).requires_grad_()
+    output = convolve(leaf)
+    gradient = torch.linspace(-1, 1, output.numel(), dtype=output.dtype).view(output.shape)
+    return [output.detach(), *torch.autograd.grad(output, [leaf, *conv.parameters()], gradient)]
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last_3d])
+@pytest.mark.parametrize(
+    ("channels", "groups"), [((5, 3), 1), ((4, 16), 4), ((16, 4), 4), ((6, 9), 3)]
+)
+@pytest.mark.parametrize("bias", [True, False])
+def test_equals_torch(
+    channels: tuple[int, int], groups: int, bias: bool, layout: torch.memory_format
+) -> None:
+    torch.manual_seed(0)
+    conv = PointwiseConv3d(*channels, groups=groups, bias=bias).double()
+    image = torch.randn(2, channels[0], 3, 4, 5, dtype=torch.float64)
+    image = image.contiguous(memory_format=layout)
+
+    def reference(leaf: torch.Tensor) -> torch.Tensor:
+        return F.conv3d(leaf, conv.weight, conv.bias, groups=groups)
+
+    for ours, theirs in zip(
+        _results(conv, image, conv), _results(reference, image, conv), strict=True
+    ):
+        torch.testing.assert_close(ours, theirs)
+
+
+@pytest.mark.parametrize("groups", [1, 2])
+def test_channels_last_stays_and_autocast_holds(groups: int) -> None:
+    conv = PointwiseConv3d(4, 6, groups=groups)
+    image = torch.randn(2, 4, 3, 4, 5).contiguous(memory_format=torch.channels_last_3d)
+    with torch.autocast("cpu", torch.bfloat16):
+        reduced = conv(image)
+    assert reduced.dtype == torch.bfloat16
+    assert reduced.is_contiguous(memory_format=torch.channels_last_3d)
+    torch.testing.assert_close(reduced.float(), conv(image), atol=0.05, rtol=0.05)
+
+
+def test_a_block_keeps_its_parameters_and_what_it_computes() -> None:
+    torch.manual_seed(0)
+    block = nn.Sequential(
+        nn.Conv3d(2, 4, 1), nn.Sequential(nn.Conv3d(4, 4, 3), nn.Conv3d(4, 8, 1, groups=4))
+    )
+    strided = nn.Conv3d(8, 8, 1, stride=2)
+    block.append(strided)
+    image = torch.randn(1, 2, 5, 6, 7)
+    before, parameters = block(image), dict(block.named_parameters())
+    torch.manual_seed(3)
+    changed = with_pointwise(block)
+    assert torch.rand(1) == torch.rand(1, generator=torch.Generator().manual_seed(3))
+    assert all(parameters[name] is value for name, value in changed.named_parameters())
+    ours = [name for name, layer in block.named_modules() if isinstance(layer, PointwiseConv3d)]
+    assert ours == ["0", "1.1"]
+    assert block[2] is strided
+    torch.testing.assert_close(changed(image), before)
