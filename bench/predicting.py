@@ -62,6 +62,7 @@ def main() -> None:
     cohort, keys = read_cohort(options.cohort), read_json(options.crossed / "cohort.json")
     config = read_run_config(options.crossed)
     ways = [PLAIN, *options.ways.split(",")]
+    fabrics = {way: make_fabric(WAYS[way].precision) for way in ways}
     for name in options.arms.split(","):
         tables: dict[str, list[list[float]]] = {way: [] for way in ways}
         for seed in sorted(options.crossed.glob("seed*")):
@@ -76,7 +77,7 @@ def main() -> None:
                     case = stored_case(file.stem, options.crossed / "cache" / keys[file.stem])
                     truth = read_mask(cohort[case.name].tumour).data > 0
                     for way in ways:
-                        found = probability(*networks, case, config, WAYS[way])
+                        found = probability(*networks, case, config, WAYS[way], fabrics[way])
                         score = dsc(case, found.numpy(), config.inference.threshold, truth)
                         tables[way][-1].append(score)
         for way, table in tables.items():
@@ -104,10 +105,9 @@ def load_networks(name: str, folder: Path, config):
     return hipm, network.eval()
 
 
-def probability(hipm, network, case, config, way: Way) -> Tensor:
+def probability(hipm, network, case, config, way: Way, fabric) -> Tensor:
     """Tumour probability (X, Y, Z), the mean over the way's mirror images."""
     inference = config.inference.model_copy(update={"windows": way.windows})
-    fabric = make_fabric(way.precision)
     image = torch.from_numpy(np.array(case.image))[None]
     found = []
     for axes in way.flips:
