@@ -9,6 +9,7 @@ import argparse
 import importlib
 import json
 import os
+import statistics
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -90,7 +91,7 @@ def table(rows: list[Row], limits: dict[str, float | None]) -> Table:
                   "of ceiling", "agreement")  # fmt: skip
     for row in rows:
         ratios = row.ratios
-        middle = ratios[len(ratios) // 2] if ratios else 0.0
+        middle = statistics.median(ratios) if ratios else 0.0
         gflop_s = limits[f"convolution_{'bf16' if row.ours == 'bf16' else 'fp32'}_gflop_s"]
         share = row.gflop / row.ours_s / gflop_s if row.gflop and gflop_s else None
         shown.add_row(

@@ -43,12 +43,12 @@ class PointwiseConv3d(nn.Conv3d):
         return spread.permute(2, 0, 3, 1).reshape(self.out_channels, self.in_channels)
 
 
-def with_pointwise(block: nn.Module) -> nn.Module:
-    """Put `PointwiseConv3d` in the place of every 1x1x1 convolution of a block of others' making.
+def with_pointwise(network: nn.Module) -> nn.Module:
+    """Put `PointwiseConv3d` in the place of every 1x1x1 convolution, also in blocks of others.
 
     The parameters themselves stay, so nothing is drawn anew.
     """
-    for parent in list(block.modules()):
+    for parent in list(network.modules()):
         for name, child in list(parent.named_children()):
             if isinstance(child, nn.Conv3d) and _is_pointwise(child):
                 with torch.device("meta"):
@@ -60,7 +60,7 @@ def with_pointwise(block: nn.Module) -> nn.Module:
                     )
                 ours.weight, ours.bias = child.weight, child.bias
                 setattr(parent, name, ours)
-    return block
+    return network
 
 
 def _is_pointwise(layer: nn.Conv3d) -> bool:

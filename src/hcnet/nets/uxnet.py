@@ -19,7 +19,7 @@ from hcnet.nets.blocks import apply_safely, crop_like, pad_for_encoder
 from hcnet.nets.depthwise import DepthwiseConv3d
 from hcnet.nets.instance_norm import InstanceNorm
 from hcnet.nets.losses import segmentation_loss
-from hcnet.nets.pointwise import PointwiseConv3d, with_pointwise
+from hcnet.nets.pointwise import with_pointwise
 from hcnet.nets.recipe import Batch, Leg, Recipe
 
 _NORM = "hcnet_instance"
@@ -94,7 +94,8 @@ class UXNet(nn.Module):
             _unetr_up(deeper, shallower) for shallower, deeper in reversed(list(pairwise(widths)))
         )
         self.last = _unetr_block(dims[0], dims[0])
-        self.head = with_pointwise(UnetOutBlock(3, dims[0], out_channels))
+        self.head = UnetOutBlock(3, dims[0], out_channels)
+        with_pointwise(self)
 
     def forward(self, image: Tensor) -> Tensor:
         """Logits (B, out_channels, x, y, z) of an image (B, in_channels, x, y, z) of any size."""
@@ -142,8 +143,8 @@ class _LargeKernelBlock(nn.Module):
         super().__init__()
         self.depthwise = DepthwiseConv3d(dim, 7)
         self.norm = _ChannelNorm(dim)
-        self.expand = PointwiseConv3d(dim, 4 * dim, groups=dim)
-        self.reduce = PointwiseConv3d(4 * dim, dim, groups=dim)
+        self.expand = nn.Conv3d(dim, 4 * dim, 1, groups=dim)
+        self.reduce = nn.Conv3d(4 * dim, dim, 1, groups=dim)
         self.scale = nn.Parameter(torch.full((dim,), 1e-6))
 
     def forward(self, features: Tensor) -> Tensor:
@@ -151,29 +152,25 @@ class _LargeKernelBlock(nn.Module):
         return features + self.scale.view(-1, 1, 1, 1) * self.reduce(wide)
 
 
-def _unetr_block(before: int, after: int) -> nn.Module:
-    return with_pointwise(
-        UnetrBasicBlock(
-            3,
-            before,
-            after,
-            kernel_size=3,
-            stride=1,
-            norm_name=_NORM,
-            res_block=True,
-        )
+def _unetr_block(before: int, after: int) -> UnetrBasicBlock:
+    return UnetrBasicBlock(
+        3,
+        before,
+        after,
+        kernel_size=3,
+        stride=1,
+        norm_name=_NORM,
+        res_block=True,
     )
 
 
-def _unetr_up(deeper: int, shallower: int) -> nn.Module:
-    return with_pointwise(
-        UnetrUpBlock(
-            3,
-            deeper,
-            shallower,
-            kernel_size=3,
-            upsample_kernel_size=2,
-            norm_name=_NORM,
-            res_block=True,
-        )
+def _unetr_up(deeper: int, shallower: int) -> UnetrUpBlock:
+    return UnetrUpBlock(
+        3,
+        deeper,
+        shallower,
+        kernel_size=3,
+        upsample_kernel_size=2,
+        norm_name=_NORM,
+        res_block=True,
     )
