@@ -9,6 +9,7 @@ from lightning_fabric import Fabric
 from torch import nn
 
 from hcnet.inference.bundle import open_bundle
+from hcnet.inference.device import make_device
 from hcnet.inference.segment import segment
 from hcnet.nets.depthwise import DepthwiseConv3d
 from hcnet.runtime import make_fabric
@@ -75,7 +76,7 @@ def test_depthwise_convolution_is_that_of_the_cpu() -> None:
 def test_a_run_trained_here_segments_alike_on_both(tiny_cohort, tmp_path) -> None:
     train_run(tiny_cohort, tiny_config("precision=32-true"), tmp_path)
     bundle, case = open_bundle(tmp_path / "bundle"), tiny_cohort.cases[0]
-    there = segment(case, bundle, make_fabric("32-true"))
+    there = segment(case, bundle, make_device("32-true"))
     here = segment(case, bundle, Fabric(accelerator="cpu", devices=1, precision="32-true"))
     np.testing.assert_allclose(there.probability.data, here.probability.data, atol=2e-3)
     np.testing.assert_allclose(there.class_probabilities, here.class_probabilities, atol=2e-3)

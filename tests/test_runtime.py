@@ -1,6 +1,7 @@
 """The allocator, the precision and what a manifest tells of them."""
 
 import json
+import os
 import platform
 import subprocess
 import sys
@@ -58,6 +59,19 @@ def test_old_glibc_refuses_and_nothing_else_is_set(monkeypatch: pytest.MonkeyPat
     assert runtime.tune_allocator() is False
     assert calls == [-3]
     assert runtime.environment()["allocator_tuned"] is False
+
+
+@pytest.mark.parametrize(("before", "after"), [(None, "1"), ("0", "0")])
+def test_huge_pages_are_asked_for_unless_refused(
+    monkeypatch: pytest.MonkeyPatch, before: str | None, after: str
+) -> None:
+    monkeypatch.setenv("THP_MEM_ALLOC_ENABLE", "")
+    if before is None:
+        monkeypatch.delenv("THP_MEM_ALLOC_ENABLE")
+    else:
+        monkeypatch.setenv("THP_MEM_ALLOC_ENABLE", before)
+    runtime.use_huge_pages()
+    assert os.environ["THP_MEM_ALLOC_ENABLE"] == after
 
 
 @pytest.mark.parametrize(

@@ -78,7 +78,7 @@ def run_fold(fold, held, trial) -> None:
     window, overlap = fold.config.kis.patch, fold.config.inference.overlap
     for case in held:
         image = torch.from_numpy(np.array(case.image))[None]
-        found = predict(model, image, window, overlap, fold.fabric)[0]
+        found = predict(model, [image], window, overlap, fold.fabric)[0]
         write_array(files[case.name], found.numpy().astype(np.float16))
 
 

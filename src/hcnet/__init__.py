@@ -4,7 +4,7 @@ Research software, not a medical device.
 
     case = hcnet.open_case(Path("exam.zip"))
     bundle = hcnet.open_bundle(Path("bundle"))
-    result = hcnet.segment(case, bundle, hcnet.make_fabric("auto"))
+    result = hcnet.segment(case, bundle, hcnet.make_device("auto"))
     result.tumour           # a Volume on the exam's own grid
 
 The names are imported when first used, so that `import hcnet` is quick.
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from hcnet.errors import HcnetError
     from hcnet.evaluation.evaluate import evaluate_masks
     from hcnet.inference.bundle import Bundle, open_bundle
+    from hcnet.inference.device import make_device
     from hcnet.inference.segment import segment
     from hcnet.inference.segmentation import Segmentation
-    from hcnet.runtime import make_fabric
     from hcnet.training.cluster import cluster_to_folder
     from hcnet.training.run import train_run
     from hcnet.volumes.volume import Grid, Volume
@@ -42,7 +42,7 @@ _WHERE = {
     "cluster_to_folder": "hcnet.training.cluster",
     "evaluate_masks": "hcnet.evaluation.evaluate",
     "load_config": "hcnet.config",
-    "make_fabric": "hcnet.runtime",
+    "make_device": "hcnet.inference.device",
     "open_bundle": "hcnet.inference.bundle",
     "open_case": "hcnet.cohorts.open",
     "read_cohort": "hcnet.cohorts.cohort",
@@ -63,7 +63,7 @@ __all__ = [
     "cluster_to_folder",
     "evaluate_masks",
     "load_config",
-    "make_fabric",
+    "make_device",
     "open_bundle",
     "open_case",
     "read_cohort",

@@ -20,6 +20,9 @@ PACKAGES = ("hcnet", "torch", "monai", "numpy", "scipy", "nibabel", "SimpleITK",
 _CPU_FLAGS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16")
 _BF16_FLAGS = {"avx512_bf16", "amx_bf16"}
 
+Precision = Literal["32-true", "bf16-mixed"]
+"""Number formats that need no loss scaling, in Lightning Fabric's words."""
+
 # Parameters of mallopt(3), from malloc.h of glibc.
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3
 
@@ -53,7 +56,17 @@ def tune_allocator() -> bool:
     return _state["allocator_tuned"]
 
 
-def best_precision(device: Literal["auto", "cpu", "cuda"] = "auto") -> str:
+def use_huge_pages() -> None:
+    """Let torch ask Linux for pages of 2 MB for its large tensors; elsewhere this does nothing.
+
+    Where the allocator gives every large block back, as it does for predicting, fresh pages then
+    cost less to touch (UX-Net, a window of 96^3 on two cores: 12.6 s before, 10.2 s after). Torch
+    looks once, at its first tensor: call it before.
+    """
+    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
+
+
+def best_precision(device: Literal["auto", "cpu", "cuda"] = "auto") -> Precision:
     """The fastest number format, in Lightning Fabric's words, that needs no loss scaling.
 
     Args:

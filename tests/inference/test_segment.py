@@ -12,9 +12,9 @@ from hcnet.cohorts.case import ArraySource, Case
 from hcnet.cohorts.open import open_case
 from hcnet.errors import GeometryError, InputError
 from hcnet.inference.bundle import open_bundle
+from hcnet.inference.device import make_device
 from hcnet.inference.output import segment_to_folder
 from hcnet.inference.segment import segment
-from hcnet.runtime import make_fabric
 from hcnet.volumes.nifti import read_nifti, write_nifti
 from hcnet.volumes.volume import Volume, to_canonical
 
@@ -28,7 +28,7 @@ def bundle(tiny_run):
 
 @pytest.fixture(scope="module")
 def fabric():
-    return make_fabric("32-true")
+    return make_device("32-true")
 
 
 def test_files_lie_on_the_input_grid(tiny_cohort, bundle, tmp_path):
@@ -59,7 +59,7 @@ def test_files_lie_on_the_input_grid(tiny_cohort, bundle, tmp_path):
 def test_exact_computes_in_float32_whatever_the_processor_likes(
     tiny_cohort, bundle, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr("hcnet.inference.output.best_precision", lambda: "bf16-mixed")
+    monkeypatch.setattr("hcnet.inference.device.best_precision", lambda: "bf16-mixed")
     found = {}
     for name, exact in (("fast", False), ("exact", True)):
         folder = tmp_path / name
@@ -67,7 +67,7 @@ def test_exact_computes_in_float32_whatever_the_processor_likes(
         settings = json.loads((folder / "manifest.json").read_text())["settings"]
         found[settings["precision"]] = read_nifti(folder / "tumour_probability.nii.gz").data
     assert set(found) == {"bf16-mixed", "32-true"}
-    expected = segment(tiny_cohort.cases[0], bundle, make_fabric("32-true")).probability.data
+    expected = segment(tiny_cohort.cases[0], bundle, make_device("32-true")).probability.data
     np.testing.assert_array_equal(found["32-true"], expected)
     assert not np.array_equal(found["bf16-mixed"], expected)
 

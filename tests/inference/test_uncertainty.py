@@ -11,10 +11,10 @@ from hcnet.cohorts.case import ArraySource, Case
 from hcnet.errors import ConfigError
 from hcnet.inference.bundle import open_bundle, write_bundle
 from hcnet.inference.calibration import Calibration
+from hcnet.inference.device import make_device
 from hcnet.inference.ensemble import OneBar, RunningMean, entropy_bits
 from hcnet.inference.output import segment_to_folder
 from hcnet.inference.segment import segment
-from hcnet.runtime import make_fabric
 from hcnet.volumes.nifti import read_nifti
 from hcnet.volumes.volume import Volume
 from tiny_ensemble import ensemble
@@ -33,7 +33,7 @@ def pair(tiny_run, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def fabric():
-    return make_fabric("32-true")
+    return make_device("32-true")
 
 
 @pytest.fixture(scope="module")

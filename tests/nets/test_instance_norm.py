@@ -43,3 +43,29 @@ def test_group_norm_is_the_same_function() -> None:
 def test_one_voxel_is_refused() -> None:
     with pytest.raises(ValueError, match="more than 1 value"):
         InstanceNorm(3)(torch.zeros(1, 3, 1, 1, 1))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("layout", [torch.channels_last_3d, torch.contiguous_format])
+def test_in_place_is_the_same_to_the_last_bit(
+    dtype: torch.dtype, layout: torch.memory_format
+) -> None:
+    image = (5 + 3 * torch.randn(2, 17, 5, 6, 7)).to(dtype).contiguous(memory_format=layout)
+    expected = InstanceNorm(17)(image)
+    with torch.inference_mode():
+        found = InstanceNorm(17, inplace=True)(image)
+    assert found.data_ptr() == image.data_ptr()
+    assert torch.equal(found, expected)
+
+
+def test_in_place_spares_what_a_gradient_needs() -> None:
+    leaf = torch.randn(1, 3, 4, 4, 4, requires_grad=True)
+    kept = leaf.detach().clone()
+    InstanceNorm(3, inplace=True)(leaf).square().sum().backward()
+    assert torch.equal(leaf, kept)
+    assert leaf.grad is not None
+
+
+def test_one_voxel_has_no_variance() -> None:
+    with pytest.raises(ValueError, match="one voxel"), torch.inference_mode():
+        InstanceNorm(3, inplace=True)(torch.ones(2, 3, 1, 1, 1))

@@ -11,13 +11,14 @@ import numpy as np
 from hcnet.cohorts.case import Case
 from hcnet.files import write_json
 from hcnet.inference.bundle import Bundle
+from hcnet.inference.device import make_device
 from hcnet.inference.ensemble import chosen_members
 from hcnet.inference.names import DISAGREEMENT, MANIFEST, NOTICE, SUMMARY, UNCERTAINTY
 from hcnet.inference.segment import chosen_inference, segment
 from hcnet.inference.segmentation import Segmentation
 from hcnet.kinetics.heterogeneity import heterogeneity
 from hcnet.progress import SILENT, Progress
-from hcnet.runtime import best_precision, environment, make_fabric, peak_memory_mb
+from hcnet.runtime import environment, peak_memory_mb
 from hcnet.volumes.components import components
 from hcnet.volumes.dicom.sources import DicomPhase
 from hcnet.volumes.nifti import write_nifti, write_nifti_shares
@@ -55,11 +56,10 @@ def segment_to_folder(
         HcnetError: as `hcnet.inference.segment.segment`.
     """
     started, now = time.monotonic(), datetime.datetime.now(datetime.UTC)
-    precision = "32-true" if exact else best_precision()
-    fabric = make_fabric(precision)
+    device = make_device("32-true" if exact else "auto")
     inference = chosen_inference(bundle.info.inference, threshold)
     result = segment(
-        case, bundle, fabric, threshold=threshold, members=members, tta=tta, progress=progress
+        case, bundle, device, threshold=threshold, members=members, tta=tta, progress=progress
     )
     for name, volume in (
         ("pre.nii.gz", result.image),
@@ -107,7 +107,7 @@ def segment_to_folder(
                 "members": chosen_members(bundle, members),
                 "tta": tta,
                 "calibration": _calibration(bundle),
-                "precision": precision,
+                "precision": device.precision,
             },
             "dicom": objects,
             "started": now.isoformat(timespec="seconds"),

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from hcnet.cohorts.case import Case
 from hcnet.inference.bundle import Bundle, BundleInfo
+from hcnet.inference.device import Computes
 from hcnet.inference.ensemble import FLIPS, NO_FLIPS, Flip, OneBar, chosen_members
 from hcnet.inference.input_check import check_input
 from hcnet.inference.segmentation import Passes, Segmentation
@@ -26,7 +26,7 @@ from hcnet.settings import InferenceSettings, Patch
 def segment(
     case: Case,
     bundle: Bundle,
-    fabric: Fabric,
+    device: Computes,
     *,
     threshold: float | None = None,
     members: int | None = None,
@@ -42,7 +42,7 @@ def segment(
     Args:
         case: only its pre-contrast phase and, where given, its breast mask are read.
         bundle: the trained networks.
-        fabric: device and precision.
+        device: where and in what numbers to compute.
         threshold: tumour probability from which a voxel is tumour, after calibration; None takes
             the bundle's.
         members: how many of the ensemble predict, the first ones; None is all.
@@ -70,30 +70,45 @@ def segment(
     known = bundle.info.input_statistics
     check = None if known is None else check_input(image, prepared, known)
     passes = Passes(image, prepared, bundle.info.calibration, inference, count)
+    _predict(passes, tensor, case.name, bundle, inference, device, count, tta, progress)
+    return passes.segmentation(check)
+
+
+def _predict(
+    passes: Passes,
+    tensor: Tensor,
+    case: str,
+    bundle: Bundle,
+    inference: InferenceSettings,
+    device: Computes,
+    count: int,
+    tta: bool,
+    progress: Progress,
+) -> None:
+    """Predict a prepared image (1, X, Y, Z) by all members; their weights are gone afterwards."""
     flips = FLIPS if tta else NO_FLIPS
     bar = None
     shared = bundle.shares_hipm and count > 1
     kept: dict[Flip, Tensor] = {}
     for number in range(count):
         hipm, kis = (fold_norms(network) for network in bundle.member(number))
-        predictor = _Predictor(hipm, kis, bundle.info, inference, fabric)
+        predictor = _Predictor(hipm, kis, bundle.info, inference, device)
         if bar is None and count * len(flips) > 1:
             mapping, segmenting = predictor.windows(tensor)
             each = segmenting * count + mapping * (1 if shared else count)
-            name = f"{case.name}, {count * len(flips)} passes"
+            name = f"{case}, {count * len(flips)} passes"
             bar = OneBar(progress, name, len(flips) * each)
         listener = bar or progress
         for axes in flips:
             mirror = _mirrored(tensor, axes)
-            maps = kept[axes] if axes in kept else predictor.maps(mirror, listener, case.name)
+            maps = kept[axes] if axes in kept else predictor.maps(mirror, listener, case)
             if shared and axes not in kept:
                 kept[axes] = maps.clone()  # the mean takes over the tensor that it is given first
-            tumour = predictor.tumour(mirror, maps, listener, case.name)
+            tumour = predictor.tumour(mirror, maps, listener, case)
             passes.add(_mirrored(maps, axes), _mirrored(tumour[None], axes)[0])
         passes.end_member()
     if bar is not None:
         bar.end()
-    return passes.segmentation(check)
 
 
 @dataclass(frozen=True)
@@ -104,12 +119,12 @@ class _Predictor:
     kis: nn.Module
     info: BundleInfo
     inference: InferenceSettings
-    fabric: Fabric
+    device: Computes
 
     def maps(self, image: Tensor, progress: Progress, case: str) -> Tensor:
         """Class probabilities (K+1, X, Y, Z) of (1, X, Y, Z)."""
         patch, name = self.info.hipm.patch, f"map of {case}"
-        return predict_maps(self.hipm, image, patch, self.inference, self.fabric, progress, name)
+        return predict_maps(self.hipm, image, patch, self.inference, self.device, progress, name)
 
     def tumour(self, image: Tensor, maps: Tensor, progress: Progress, case: str) -> Tensor:
         """Tumour probability (X, Y, Z) of (1, X, Y, Z) and its maps."""
@@ -120,7 +135,7 @@ class _Predictor:
             self.info.maps,
             self.info.kis.patch,
             self.inference,
-            self.fabric,
+            self.device,
             progress,
             f"tumour of {case}",
         )
@@ -131,7 +146,7 @@ class _Predictor:
         mapping, segmenting = (
             window_count(
                 image.shape[1:],
-                *_window(network, channels, image, patch, self.inference, self.fabric),
+                *_window(network, channels, image, patch, self.inference, self.device),
             )
             for network, channels, patch in (
                 (self.hipm, [1], self.info.hipm.patch),
@@ -156,15 +171,14 @@ def predict_maps(
     image: Tensor,
     patch: Patch,
     inference: InferenceSettings,
-    fabric: Fabric,
+    device: Computes,
     progress: Progress = SILENT,
     name: str = "windows",
 ) -> Tensor:
     """Class probabilities (K+1, X, Y, Z) of a prepared image (1, X, Y, Z); class 0 is outside."""
-    window, overlap = _window(hipm, [image.shape[0]], image, patch, inference, fabric)
-    return predict(
-        map_model(fabric.to_device(hipm)), image, window, overlap, fabric, progress, name
-    )
+    window, overlap = _window(hipm, [image.shape[0]], image, patch, inference, device)
+    model = map_model(hipm.to(device.device))
+    return predict(model, [image], window, overlap, device, progress, name)
 
 
 def predict_tumour(
@@ -174,7 +188,7 @@ def predict_tumour(
     form: str,
     patch: Patch,
     inference: InferenceSettings,
-    fabric: Fabric,
+    device: Computes,
     progress: Progress = SILENT,
     name: str = "windows",
 ) -> Tensor:
@@ -187,16 +201,15 @@ def predict_tumour(
         form: "soft" gives the network the probabilities, "hard" the labels they imply.
         patch: window size of training.
         inference: overlap, size of windows.
-        fabric: device and precision.
+        device: where and in what numbers to compute.
         progress: listener; hears of every window.
         name: what it is told of.
     """
-    guide = [] if maps is None else [as_map_input(maps, form)]
-    channels = [part.shape[0] for part in (image, *guide)]
-    window, overlap = _window(kis, channels, image, patch, inference, fabric)
-    inputs = torch.cat([image, *guide]) if guide else image
-    model = tumour_model(fabric.to_device(kis))
-    return predict(model, inputs, window, overlap, fabric, progress, name)[0]
+    inputs = [image] if maps is None else [image, as_map_input(maps, form)]
+    channels = [part.shape[0] for part in inputs]
+    window, overlap = _window(kis, channels, image, patch, inference, device)
+    model = tumour_model(kis.to(device.device))
+    return predict(model, inputs, window, overlap, device, progress, name)[0]
 
 
 def _window(
@@ -205,14 +218,14 @@ def _window(
     image: Tensor,
     patch: Patch,
     inference: InferenceSettings,
-    fabric: Fabric,
+    device: Computes,
 ) -> tuple[Patch, float]:
     """Size of the windows of an image (C, X, Y, Z) and what they share with their neighbours."""
     if inference.windows == "patch":
         return patch, inference.overlap
     volume = (image.shape[1], image.shape[2], image.shape[3])
     budget = None if inference.memory_gb is None else int(inference.memory_gb * 2**30)
-    window = largest_window(network, channels, volume, patch, budget, fabric.device)
+    window = largest_window(network, channels, volume, patch, budget, device.device)
     return window, inference.overlap if window == patch else min(OVERLAP, inference.overlap)
 
 

@@ -60,5 +60,5 @@ def verify_bundle(bundle: Bundle) -> Verified:
 def _computes(hipm: nn.Module, kis: nn.Module, patch: tuple[int, int, int], form: str) -> bool:
     noise = torch.randn(1, 1, *patch, generator=torch.Generator().manual_seed(0))
     maps = map_model(hipm)(noise)
-    tumour = tumour_model(kis)(torch.cat([noise, as_map_input(maps, form)], dim=1))
+    tumour = tumour_model(kis)(noise, as_map_input(maps, form))
     return bool(torch.isfinite(maps).all() and torch.isfinite(tumour).all())

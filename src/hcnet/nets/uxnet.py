@@ -1,30 +1,25 @@
 """3D UX-Net (Lee et al., ICLR 2023, arXiv:2209.15076): the paper's HIPM (section 2.2).
 
-A large-kernel convolutional encoder with the decoder of UNETR, whose blocks come from MONAI. The
-full size has 53.0 M parameters, as the authors report.
+A large-kernel convolutional encoder with the decoder of UNETR. The full size has 53.0 M parameters,
+as the authors report.
 """
 
+from collections import OrderedDict
+from collections.abc import Iterable
 from itertools import pairwise
-from typing import Annotated
+from typing import Annotated, cast
 
 import torch
-from monai.networks.blocks.dynunet_block import UnetOutBlock
-from monai.networks.blocks.unetr_block import UnetrBasicBlock, UnetrUpBlock
-from monai.networks.layers.factories import Norm
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from hcnet.nets.blocks import apply_safely, crop_like, pad_for_encoder
 from hcnet.nets.depthwise import DepthwiseConv3d
-from hcnet.nets.instance_norm import InstanceNorm
 from hcnet.nets.losses import segmentation_loss
 from hcnet.nets.pointwise import with_pointwise
 from hcnet.nets.recipe import Batch, Leg, Recipe
-
-_NORM = "hcnet_instance"
-"""How MONAI's blocks, which take a norm by name, find ours: the same function as their default."""
-Norm.add_factory_callable(_NORM, lambda _dimensions: InstanceNorm)
+from hcnet.nets.residual import UnetrBlock, UnetrUp, named
 
 PositiveInt = Annotated[int, Field(gt=0)]
 
@@ -87,14 +82,14 @@ class UXNet(nn.Module):
         self.stage_norms = nn.ModuleList(_ChannelNorm(dim) for dim in dims)
         widths = [*dims, hidden]
         self.skips = nn.ModuleList(
-            _unetr_block(before, after)
+            UnetrBlock(before, after)
             for before, after in [(in_channels, dims[0]), *pairwise(widths)]
         )
         self.ups = nn.ModuleList(
-            _unetr_up(deeper, shallower) for shallower, deeper in reversed(list(pairwise(widths)))
+            UnetrUp(deeper, shallower) for shallower, deeper in reversed(list(pairwise(widths)))
         )
-        self.last = _unetr_block(dims[0], dims[0])
-        self.head = UnetOutBlock(3, dims[0], out_channels)
+        self.last = UnetrBlock(dims[0], dims[0])
+        self.head = nn.Sequential(OrderedDict(conv=named(nn.Conv3d(dims[0], out_channels, 1))))
         with_pointwise(self)
 
     def forward(self, image: Tensor) -> Tensor:
@@ -105,8 +100,9 @@ class UXNet(nn.Module):
             features = apply_safely(stage, features)
             skips.append(apply_safely(skip, norm(features)))
         features = skips.pop()
-        for up in self.ups:
-            features = apply_safely(up, features, skips.pop())
+        for up in cast("Iterable[UnetrUp]", self.ups):
+            features = up.joined(features, skips.pop())
+            features = apply_safely(up.conv_block, features)
         logits: Tensor = self.head(self.last(features))
         return crop_like(logits, image)
 
@@ -150,27 +146,3 @@ class _LargeKernelBlock(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         wide = F.gelu(self.expand(self.norm(self.depthwise(features))))
         return features + self.scale.view(-1, 1, 1, 1) * self.reduce(wide)
-
-
-def _unetr_block(before: int, after: int) -> UnetrBasicBlock:
-    return UnetrBasicBlock(
-        3,
-        before,
-        after,
-        kernel_size=3,
-        stride=1,
-        norm_name=_NORM,
-        res_block=True,
-    )
-
-
-def _unetr_up(deeper: int, shallower: int) -> UnetrUpBlock:
-    return UnetrUpBlock(
-        3,
-        deeper,
-        shallower,
-        kernel_size=3,
-        upsample_kernel_size=2,
-        norm_name=_NORM,
-        res_block=True,
-    )

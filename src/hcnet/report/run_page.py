@@ -22,10 +22,8 @@ from hcnet.report.charts import CurvePanel, curve_panel, paired_dots_figure, tra
 from hcnet.report.content import Picture, RunReport, Score, Section, Table, TissueClass
 from hcnet.report.panels import MapCase, MaskCase, map_panel, segmentation_panel
 from hcnet.training.folder import COHORT, RunFolder, read_run_config
-from hcnet.training.label_maps import METRICS
 from hcnet.training.logbook import read_log
 from hcnet.training.stage_hipm import map_labels
-from hcnet.training.validate import RESULTS
 from hcnet.volumes.nifti import read_nifti
 from hcnet.volumes.volume import Volume
 
@@ -39,12 +37,12 @@ def run_page(root: Path) -> RunReport:
         InputError: a file is missing or damaged.
     """
     folder, config = RunFolder(root), read_run_config(root)
-    manifest, results = read_json(root / "manifest.json"), read_json(folder.validation / RESULTS)
+    manifest, results = read_json(root / "manifest.json"), read_json(folder.results)
     tables = {name: from_json(value) for name, value in results["networks"].items()}
     keys = read_json(root / COHORT)
     held = [stored_case(name, folder.cache / keys[name]) for name in manifest["validation"]]
     codebook = Clustering.load(folder.kinetics).codebook
-    metrics = read_json(folder.kinetics / METRICS)
+    metrics = read_json(folder.clustering_metrics)
     return RunReport(
         title=root.resolve().name,
         source=manifest["cohort"]["root"],

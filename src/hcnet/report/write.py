@@ -1,4 +1,7 @@
-"""Write the report that belongs to a folder: of a run, of a segmentation or of a study."""
+"""Write the report that belongs to a folder: of a run, of a segmentation or of a study.
+
+Each page is imported when it is asked for: that of a segmentation needs none of what trains.
+"""
 
 from pathlib import Path
 
@@ -9,12 +12,8 @@ from hcnet.files import write_aside
 from hcnet.inference.names import SUMMARY
 from hcnet.report.content import Report, RunReport, SegmentationReport, pictures_of
 from hcnet.report.html import write_run_report, write_segmentation_report, write_study_report
-from hcnet.report.run_page import run_page
-from hcnet.report.segmentation_page import segmentation_page
 from hcnet.report.study import is_study
-from hcnet.report.study_page import study_page
 from hcnet.training.folder import RunFolder
-from hcnet.training.validate import RESULTS
 
 REPORT = "report.html"
 
@@ -27,11 +26,17 @@ def read_report(folder: Path) -> Report:
             an ablation; or its files are damaged.
         GeometryError: the images of a segmentation do not lie on one grid.
     """
-    if (RunFolder(folder).validation / RESULTS).is_file():
+    if RunFolder(folder).results.is_file():
+        from hcnet.report.run_page import run_page
+
         return run_page(folder)
     if (folder / SUMMARY).is_file() and (folder / "tumour.nii.gz").is_file():
+        from hcnet.report.segmentation_page import segmentation_page
+
         return segmentation_page(folder)
     if is_study(folder):
+        from hcnet.report.study_page import study_page
+
         return study_page(folder)
     raise InputError(
         f"{folder}: holds neither a finished run of `hcnet train` nor results of "

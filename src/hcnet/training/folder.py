@@ -57,6 +57,16 @@ class RunFolder:
         return self.root / "validation"
 
     @property
+    def results(self) -> Path:
+        """What the held-out patients gave; there at the end of a run."""
+        return self.validation / "results.json"
+
+    @property
+    def clustering_metrics(self) -> Path:
+        """How good stage 1 is, for both splits."""
+        return self.kinetics / "metrics.json"
+
+    @property
     def bundle(self) -> Path:
         """The result."""
         return self.root / "bundle"

@@ -10,8 +10,6 @@ from hcnet.progress import SILENT, Progress
 from hcnet.training.folder import RunFolder, write_array
 from hcnet.training.stage_kinetics import CurveSource, fit_clustering, judge_clustering
 
-METRICS = "metrics.json"
-
 
 def run_kinetics(
     train: Sequence[CachedCase],
@@ -38,12 +36,12 @@ def run_kinetics(
         if not path.exists():
             labels = clustering.map_case(source.phases, source.breast, source.clock)
             write_array(path, labels)
-    if not (folder.kinetics / METRICS).exists():
+    if not folder.clustering_metrics.exists():
         metrics = {
             split: judge_clustering(
                 clustering, group, config.kinetics, config.seed, progress
             ).as_json()
             for split, group in (("train", sources), ("validation", others))
         }
-        write_json(folder.kinetics / METRICS, metrics)
+        write_json(folder.clustering_metrics, metrics)
     return clustering

@@ -24,8 +24,6 @@ from hcnet.training.stage_kis import tumour_probability
 from hcnet.volumes.nifti import write_nifti
 from hcnet.volumes.volume import Volume, to_canonical
 
-RESULTS = "results.json"
-
 
 @dataclass(frozen=True, eq=False)
 class Results:
@@ -113,7 +111,7 @@ def validate(
     if len(tables) == 2:
         difference = compare(tables["KIS-Net"], tables["ResUNet"], "dsc")
     results = Results(tables, difference, maps)
-    write_json(folder.validation / RESULTS, results.as_json())
+    write_json(folder.results, results.as_json())
     return results
 
 

@@ -105,7 +105,10 @@ def write_nifti_shares(shares: NDArray[np.floating[Any]], grid: Grid, path: Path
         grid: of the first three axes.
         path: the file.
     """
-    image = nib.Nifti1Image(np.rint(shares * 255).astype(np.uint8), grid.affine)
+    stored = np.empty(shares.shape, np.uint8, order="F")  # as NIfTI has it; a class at a time
+    for k in range(shares.shape[-1]):
+        stored[..., k] = np.rint(shares[..., k] * 255)
+    image = nib.Nifti1Image(stored, grid.affine)
     image.header.set_slope_inter(1 / 255, 0)
     image.set_sform(grid.affine, code=1)
     image.set_qform(grid.affine, code=1)

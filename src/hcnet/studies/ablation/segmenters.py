@@ -108,14 +108,13 @@ def tumour_probability(
     model: nn.Module, arm: Arm, case: CachedCase, files: ArmFiles, config: Config, fabric: Fabric
 ) -> Tensor:
     """Tumour probability (X, Y, Z) of a prepared case by a trained arm."""
-    channels = CHANNELS[arm.image]
     image = torch.from_numpy(np.array(np.load(files.images[case.name]), np.float32))
-    inputs = image.reshape(channels, *case.grid.shape)
+    inputs = [image.reshape(CHANNELS[arm.image], *case.grid.shape)]
     if files.guides:
         guide = torch.from_numpy(np.load(files.guides[case.name]))
-        inputs = torch.cat([inputs, as_map_input(guide, config.kis.maps)])
+        inputs.append(as_map_input(guide, config.kis.maps))
     return predict(
-        tumour_model(fabric.to_device(model), channels),
+        tumour_model(fabric.to_device(model)),
         inputs,
         config.kis.patch,
         config.inference.overlap,

@@ -185,15 +185,15 @@ def tumour_probability(
         fabric: device and precision.
         maps: class probabilities in place of those in `files`.
     """
-    inputs = _image(case, files)
+    inputs = [_image(case, files)]
     if files.guide == "maps":
         found = torch.from_numpy(np.load(files.guides[case.name])) if maps is None else maps
-        inputs = torch.cat([inputs, as_map_input(found, config.kis.maps)])
+        inputs.append(as_map_input(found, config.kis.maps))
     elif files.guide is not None:
         flags = torch.from_numpy(np.load(files.guides[case.name]))
-        inputs = torch.cat([inputs, flags.expand(-1, *case.grid.shape)])
+        inputs.append(flags.expand(-1, *case.grid.shape))
     return predict(
-        tumour_model(fabric.to_device(model), files.channels),
+        tumour_model(fabric.to_device(model)),
         inputs,
         config.kis.patch,
         config.inference.overlap,
