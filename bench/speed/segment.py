@@ -179,7 +179,9 @@ def _ours(folder: Path, arguments: argparse.Namespace) -> None:
     from hcnet.cohorts.open import open_case
     from hcnet.inference.bundle import open_bundle
     from hcnet.inference.output import segment_to_folder
+    from hcnet.runtime import spare_memory
 
+    spare_memory()  # as the command line does
     out = folder / arguments.name
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir()

@@ -26,7 +26,7 @@ Precision = Literal["32-true", "bf16-mixed"]
 # Parameters of mallopt(3), from malloc.h of glibc.
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3
 
-_state = {"allocator_tuned": False}
+_state = {"allocator": "as the system has it"}
 
 
 def tune_allocator() -> bool:
@@ -34,36 +34,45 @@ def tune_allocator() -> bool:
 
     By default glibc maps every large block from the kernel and gives it back at once; a training
     step then spends about as long in page faults as in arithmetic (ResUNet at 96^3: 2.78 s a step
-    before, 1.34 s after). The price is a resident size up to 1.5 times as large. Arithmetic is
+    before, 1.34 s after). The price is a resident size up to 1.8 times as large. Arithmetic is
     untouched. Call it at the start of a process, before large allocations.
 
     Returns:
         whether it was applied: False on other C libraries, before glibc 2.35 (which caps the
         threshold at 32 MB), and where the environment variable `HCNET_NO_MALLOPT` is set.
     """
+    # First the one that old versions refuse: any of the others alone would also end glibc's own
+    # adaptation of the threshold, and leave it at 128 kB.
+    if _mallopt(
+        (_M_MMAP_THRESHOLD, 2**31 - 1), (_M_TRIM_THRESHOLD, 2**31 - 1), (_M_TOP_PAD, 256 * 2**20)
+    ):
+        _state["allocator"] = "keeps freed memory"
+        return True
+    return False
+
+
+def spare_memory() -> None:
+    """Let glibc give back every block of 1 MB or more, and torch ask Linux for pages of 2 MB.
+
+    For a process that predicts, where one window's maps decide how much memory there must be. By
+    default glibc keeps more and more blocks below 32 MB. Large pages make up for most of the time
+    that fresh ones cost (UX-Net, a window of 96^3 on two cores: 12.6 s, with them 10.2, with
+    `tune_allocator` 9.6). Call it before torch's first tensor, and where `tune_allocator` is not
+    called after it. It does nothing where `HCNET_NO_MALLOPT` is set, or beyond Linux and glibc.
+    """
+    if _mallopt((_M_MMAP_THRESHOLD, 2**20)):
+        os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
+        _state["allocator"] = "gives memory back"
+
+
+def _mallopt(*parameters: tuple[int, int]) -> bool:
+    """Set glibc's parameters in this order until one is refused; False where there is none."""
     if os.environ.get(OPT_OUT, "") not in ("", "0"):
         return False
     if sys.platform != "linux" or platform.libc_ver()[0] != "glibc":
         return False
     mallopt = ctypes.CDLL(None).mallopt
-    # First the one that old versions refuse: any of the others alone would also end glibc's own
-    # adaptation of the threshold, and leave it at 128 kB.
-    _state["allocator_tuned"] = bool(
-        mallopt(_M_MMAP_THRESHOLD, 2**31 - 1)
-        and mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
-        and mallopt(_M_TOP_PAD, 256 * 2**20)
-    )
-    return _state["allocator_tuned"]
-
-
-def use_huge_pages() -> None:
-    """Let torch ask Linux for pages of 2 MB for its large tensors; elsewhere this does nothing.
-
-    Where the allocator gives every large block back, as it does for predicting, fresh pages then
-    cost less to touch (UX-Net, a window of 96^3 on two cores: 12.6 s before, 10.2 s after). Torch
-    looks once, at its first tensor: call it before.
-    """
-    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
+    return all(mallopt(parameter, value) for parameter, value in parameters)
 
 
 def best_precision(device: Literal["auto", "cpu", "cuda"] = "auto") -> Precision:
@@ -89,7 +98,7 @@ def environment() -> dict[str, Any]:
 
     Returns:
         `versions` of hcnet, its main libraries and Python, `platform`, `cpu` (name and those of
-        its flags that matter here), `threads`, `gpus`, `allocator_tuned`.
+        its flags that matter here), `threads`, `gpus`, `allocator`.
     """
     import torch
 
@@ -103,7 +112,7 @@ def environment() -> dict[str, Any]:
         "cpu": {"name": _cpu_name(), "flags": _cpu_flags()},
         "threads": torch.get_num_threads(),
         "gpus": [torch.cuda.get_device_name(index) for index in range(gpus)],
-        "allocator_tuned": _state["allocator_tuned"],
+        "allocator": _state["allocator"],
     }
 
 

@@ -90,9 +90,9 @@ def segment(
     from hcnet.inference.names import DICOM_FILES, SOMETIMES
     from hcnet.inference.output import segment_to_folder
     from hcnet.report.write import write_report
-    from hcnet.runtime import use_huge_pages
+    from hcnet.runtime import spare_memory
 
-    use_huge_pages()
+    spare_memory()
     case = open_case(inputs, series=series or None, pre=pre, breast=breast)
     opened = open_bundle(find_bundle(bundle))
     with folder_aside(out, force=force) as aside:

@@ -64,6 +64,7 @@ def predict(
                 total = torch.zeros(len(found), *size)
             total[:, *place].addcmul_(found, weight)
             weights[place] += weight
+            del found  # before the next window needs the room
     assert total is not None  # there is at least one window  # noqa: S101
     total /= weights
     before = [(padded - own) // 2 for padded, own in zip(size, shape, strict=True)]

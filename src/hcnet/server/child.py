@@ -53,9 +53,9 @@ def segment(folder: Path) -> None:
     from hcnet.inference.bundle import open_bundle
     from hcnet.inference.output import segment_to_folder
     from hcnet.report.write import write_report
-    from hcnet.runtime import use_huge_pages
+    from hcnet.runtime import spare_memory
 
-    use_huge_pages()
+    spare_memory()
     order = read_order(folder, SegmentOrder)
     progress = FileProgress(folder / PROGRESS_FILE)
     progress.message("reading the exam")

@@ -6,7 +6,6 @@ The axes of a grid are taken to be perpendicular where depth is measured.
 from itertools import product
 
 import numpy as np
-import SimpleITK as sitk  # noqa: N813 (its customary name)
 from numpy.typing import NDArray
 from scipy.spatial import ConvexHull
 from scipy.spatial.distance import cdist
@@ -19,6 +18,8 @@ def depth_mm(mask: NDArray[np.bool_], spacing: tuple[float, float, float]) -> ND
 
     The surface consists of voxel faces; where the mask meets the edge of the array, it ends.
     """
+    import SimpleITK as sitk  # noqa: N813 (its customary name); 90 MB, and only needed here
+
     # In half voxels, centres are odd and faces even; the point of a face that is nearest to a
     # centre is its middle, the middle of an edge, or a corner, so this lattice holds it.
     inside = np.pad(mask, 1)

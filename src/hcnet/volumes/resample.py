@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any, Literal, Self
 
 import numpy as np
-import SimpleITK as sitk  # noqa: N813 (its customary name)
 from numpy.typing import NDArray
 
 from hcnet.errors import GeometryError
@@ -59,11 +58,19 @@ def _resampled(
     between = np.linalg.inv(volume.affine) @ grid.affine
     if order == "linear" and _has_same_axes(between, grid.shape):
         return _linear_along_axes(volume.data, between, grid.shape, fill, out)
+    return _by_itk(volume, between, grid.shape, order, fill).astype(target, copy=False)
+
+
+def _by_itk(
+    volume: Volume, between: NDArray[np.float64], shape: Shape, order: Order, fill: float
+) -> NDArray[Any]:
+    import SimpleITK as sitk  # noqa: N813 (its customary name); 90 MB, and seldom needed
+
     transform = sitk.AffineTransform(between[:3, :3].ravel().tolist(), between[:3, 3].tolist())
     image = sitk.GetImageFromArray(_known_to_itk(volume.data, order).transpose(2, 1, 0))
     resampled = sitk.Resample(
         image,
-        grid.shape,
+        shape,
         transform,
         sitk.sitkNearestNeighbor if order == "nearest" else sitk.sitkLinear,
         (0.0, 0.0, 0.0),
@@ -71,8 +78,8 @@ def _resampled(
         (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0),
         fill,
     )
-    data = sitk.GetArrayFromImage(resampled).transpose(2, 1, 0)
-    return data.astype(target, copy=False)
+    data: NDArray[Any] = sitk.GetArrayFromImage(resampled).transpose(2, 1, 0)
+    return data
 
 
 def grid_with_spacing(grid: Grid, spacing_mm: Sequence[float]) -> Grid:
