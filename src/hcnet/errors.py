@@ -74,7 +74,7 @@ EXIT_CODES: Mapping[int, str] = {
             ServerError,
         )
     },
-    INTERRUPTED: "Interrupted (Ctrl-C).",
+    INTERRUPTED: "Interrupted (Ctrl-C, or SIGTERM).",
 }
 """What each exit code of the command line means."""
 

@@ -134,6 +134,43 @@ def test_ctrl_c_is_one_line_and_nothing_stays_behind(hcnet, masks, tmp_path, mon
     assert not (tmp_path / "out").exists()
 
 
+def test_told_to_end_is_as_ctrl_c(masks, tmp_path) -> None:
+    before = sorted(tmp_path.rglob("*"))
+    code = """if True:
+        import sys, time
+        from hcnet.cli.main import main
+        from hcnet.evaluation import tables
+        from hcnet.files import write_aside
+
+        def waits(table, path):
+            with write_aside(path) as aside:
+                aside.touch()
+                print("writing", flush=True)
+                time.sleep(60)
+
+        tables.write_csv = waits
+        sys.argv[0] = "hcnet"
+        main()"""
+    command = [sys.executable, "-c", code, "evaluate", *masks, "-o", tmp_path / "out", "-q"]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout.readline() == "writing\n"
+        assert len(list((tmp_path / "out").iterdir())) == 1  # what lies aside
+        process.terminate()
+        assert process.stderr.read() == "hcnet: interrupted\n"
+    assert process.returncode == 130
+    assert [path for path in sorted(tmp_path.rglob("*")) if path.name != "out"] == before
+
+
+def test_an_option_before_the_verb_is_told_where_to_stand(hcnet, masks, tmp_path) -> None:
+    ended = hcnet("-q", "evaluate", *masks, "-o", tmp_path / "out")
+    assert ended.returncode == 2
+    assert (
+        "No such option: -q: a verb's options stand behind it, as in hcnet VERB -q." in ended.stderr
+    )
+
+
 def test_a_full_disk_is_one_sentence(hcnet, masks, tmp_path, monkeypatch) -> None:
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "metrics.csv")

@@ -3,6 +3,7 @@
 Adding a verb is one file beside this one and one line in `VERBS`.
 """
 
+import signal
 import sys
 import textwrap
 import traceback
@@ -85,6 +86,8 @@ def _hcnet(
 
 def main() -> None:
     """Run the command line; a user's error is one sentence and an exit code by its kind."""
+    # Told to end, as by a scheduler, is Ctrl-C: what lies aside is removed.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         code = app(prog_name="hcnet", standalone_mode=False)
     except typer.TyperException as error:
@@ -119,5 +122,8 @@ def _usage(error: typer.TyperException) -> str:
     if possible:
         said = f"{error.message}; did you mean {' or '.join(sorted(possible))}?"
     context = getattr(error, "ctx", None)
+    option = getattr(error, "option_name", None)
+    if option and context is not None and context.parent is None:
+        said = f"{said.rstrip('.')}: a verb's options stand behind it, as in hcnet VERB {option}."
     help_ = "" if context is None else f" See {context.command_path} --help."
     return f"{said if said.endswith(('.', '?')) else said + '.'}{help_}"

@@ -59,7 +59,7 @@ def iter_curves(
         inside = np.flatnonzero(breast[start:stop])
         if not inside.size:
             continue
-        slab = phases[:, start:stop].reshape(phases.shape[0], -1)
+        slab = [phase[start:stop].reshape(-1) for phase in phases]
         for first in range(0, inside.size, chunk):
             part = inside[first : first + chunk]
             yield part + start * plane_voxels, _curves(slab, part, weights)
@@ -153,7 +153,7 @@ def signal_unit(phases: NDArray[Any], breast: NDArray[Any]) -> float:
 
 
 def _curves(
-    slab: NDArray[Any], voxels: NDArray[np.intp], weights: NDArray[np.float32]
+    slab: Sequence[NDArray[Any]], voxels: NDArray[np.intp], weights: NDArray[np.float32]
 ) -> NDArray[np.float32]:
     signal = np.empty((len(slab), voxels.size), dtype=np.float32)
     for row, phase in zip(signal, slab, strict=True):
