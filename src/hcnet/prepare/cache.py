@@ -184,9 +184,10 @@ def _write(prepared: PreparedCase, settings: PrepareConfig, folder: Path) -> _En
     try:
         aside.mkdir()
         with ThreadPoolExecutor() as pool:
-            digests = dict(zip(arrays, pool.map(_sha256_as_npy, arrays.values()), strict=True))
+            hashed = pool.map(_sha256_as_npy, arrays.values())  # begins at once
             for name, array in arrays.items():
                 np.save(aside / f"{name}.npy", array)
+            digests = dict(zip(arrays, hashed, strict=True))
         frame = prepared.image.frame
         entry = {
             "case": prepared.name,
