@@ -2,6 +2,7 @@
 
 import _thread
 import json
+import signal
 
 import pytest
 from pacs_exam import OTHER_STUDY, STUDY, read_all
@@ -65,7 +66,15 @@ def test_pull_wants_to_know_what(filled, tmp_path):
         run("pull", filled.address, tmp_path / "exam", "--date", "20240102")
 
 
-def test_an_interruption_leaves_nothing(filled, tmp_path):
+@pytest.fixture
+def interruptible():
+    """Ctrl-C interrupts, also where a shell runs the tests in the background and ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_an_interruption_leaves_nothing(filled, interruptible, tmp_path):
     uid = str(filled.listed[-1].SOPInstanceUID)
 
     def interrupt(method, path):
