@@ -55,9 +55,11 @@ def test_old_glibc_refuses_and_nothing_else_is_set(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(sys, "platform", "linux")
     monkeypatch.setattr(platform, "libc_ver", lambda: ("glibc", "2.31"))
     monkeypatch.setattr(runtime.ctypes, "CDLL", lambda _name: SimpleNamespace(mallopt=mallopt))
+    monkeypatch.setitem(runtime._state, "allocator", "as before")
     assert runtime.tune_allocator() is False
-    assert calls == [-3]
-    assert runtime.environment()["allocator"] == "as the system has it"
+    runtime.spare_memory()
+    assert calls == [-3, -3]
+    assert runtime.environment()["allocator"] == "as before"
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the allocator is not glibc's")
