@@ -46,7 +46,8 @@ def make_device(precision: Precision | Literal["auto"] = "auto") -> Device:
     Args:
         precision: `auto` is `hcnet.runtime.best_precision`.
     """
-    name = "cuda" if torch.cuda.is_available() else "cpu"
-    if torch.backends.mps.is_available():
-        name = "mps"
+    if torch.cuda.is_available():
+        name = "cuda"
+    else:
+        name = "mps" if torch.backends.mps.is_available() else "cpu"
     return Device(torch.device(name), best_precision() if precision == "auto" else precision)

@@ -70,11 +70,11 @@ def segment(
     known = bundle.info.input_statistics
     check = None if known is None else check_input(image, prepared, known)
     passes = Passes(image, prepared, bundle.info.calibration, inference, count)
-    _predict(passes, tensor, case.name, bundle, inference, device, count, tta, progress)
+    _add_passes(passes, tensor, case.name, bundle, inference, device, count, tta, progress)
     return passes.segmentation(check)
 
 
-def _predict(
+def _add_passes(
     passes: Passes,
     tensor: Tensor,
     case: str,
