@@ -57,8 +57,9 @@ def spare_memory() -> None:
     For a process that predicts, where one window's maps decide how much memory there must be. By
     default glibc keeps more and more blocks below 32 MB. Large pages make up for most of the time
     that fresh ones cost (UX-Net, a window of 96^3 on two cores: 12.6 s, with them 10.2; on a quiet
-    machine 7.65, with `tune_allocator` 7.0). Call it before torch's first tensor, and where `tune_allocator` is not
-    called after it. It does nothing where `HCNET_NO_MALLOPT` is set, or beyond Linux and glibc.
+    machine 7.65, with `tune_allocator` 7.0). Call it before torch's first tensor, and where
+    `tune_allocator` is not called after it. It does nothing where `HCNET_NO_MALLOPT` is set, or
+    beyond Linux and glibc.
     """
     if _mallopt((_M_MMAP_THRESHOLD, 2**20)):
         os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
