@@ -10,6 +10,7 @@ from hcnet.nets.instance_norm import InstanceNorm
 from hcnet.nets.pointwise import PointwiseConv3d
 from hcnet.nets.residual import UnetrBlock, UnetrUp
 from hcnet.nets.uxnet import UXNet
+from hcnet.nets.winograd import WinogradConv3d
 
 
 def plain(network: nn.Module) -> nn.Module:
@@ -22,6 +23,8 @@ def plain(network: nn.Module) -> nn.Module:
                 setattr(parent, name, _depthwise(child))
             elif isinstance(child, PointwiseConv3d):
                 setattr(parent, name, _pointwise(child))
+            elif isinstance(child, WinogradConv3d):
+                setattr(parent, name, _cubic(child))
             elif isinstance(child, InstanceNorm):
                 setattr(parent, name, nn.InstanceNorm3d(child.num_features, child.eps))
     return network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
@@ -66,6 +69,13 @@ def _up(ours: UnetrUp) -> nn.Module:
 def _depthwise(ours: DepthwiseConv3d) -> nn.Conv3d:
     channels, (edge, _, _) = ours.in_channels, ours.kernel_size
     theirs = nn.Conv3d(channels, channels, edge, padding=edge // 2, groups=channels)
+    theirs.load_state_dict(ours.state_dict())
+    return theirs
+
+
+def _cubic(ours: WinogradConv3d) -> nn.Conv3d:
+    bias = ours.bias is not None
+    theirs = nn.Conv3d(ours.in_channels, ours.out_channels, 3, padding=1, bias=bias)
     theirs.load_state_dict(ours.state_dict())
     return theirs
 

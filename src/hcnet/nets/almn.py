@@ -34,6 +34,7 @@ from hcnet.nets.losses import segmentation_loss
 from hcnet.nets.multi_fibre import MultiFibreUnit
 from hcnet.nets.recipe import Batch, Leg, Recipe
 from hcnet.nets.resunet import ResUNet
+from hcnet.nets.winograd import WinogradConv3d
 
 RATES = (1, 6, 12)
 """In-plane dilations of the attention branch's heads."""
@@ -224,7 +225,7 @@ class SelfAttention(nn.Module):
         self.query = nn.Conv3d(channels, channels, 1)
         self.key = nn.Conv3d(channels, channels, 1, bias=False)  # softmax would cancel it
         self.value = nn.Conv3d(channels, channels, 1)
-        self.out = nn.Conv3d(channels, channels, 3, padding=1, bias=False)
+        self.out = WinogradConv3d(channels, channels, bias=False)
 
     def forward(self, features: Tensor) -> Tensor:
         """A map of the same shape."""
@@ -257,7 +258,7 @@ def _dilated_head(width: int, rate: int) -> nn.Sequential:
         nn.GroupNorm(width, 2 * width),  # 32 groups at the published width
         *conv_norm_act(2 * width, 2 * width, 0.0),
         *conv_norm_act(2 * width, width, 0.0),
-        nn.Conv3d(width, 1, 3, padding=1, bias=False),
+        WinogradConv3d(width, 1, bias=False),
     )
 
 

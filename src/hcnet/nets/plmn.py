@@ -38,6 +38,7 @@ from hcnet.nets.prototypes import (
     without_autocast,
 )
 from hcnet.nets.recipe import Batch, Leg, Recipe
+from hcnet.nets.winograd import WinogradConv3d
 
 CLASSES = 2
 """The rest and the tumour, as in the labels."""
@@ -106,7 +107,7 @@ class PLMN(nn.Module):
             [doubling(dim, 2 * width), doubling(2 * width, width), doubling(width, width)]
         )
         self.embed = nn.Sequential(
-            nn.Conv3d(width, width, 3, padding=1, bias=False),
+            WinogradConv3d(width, width, bias=False),
             nn.BatchNorm3d(width),
             nn.ReLU(inplace=True),
             nn.Conv3d(width, width, 1, bias=False),
@@ -116,9 +117,9 @@ class PLMN(nn.Module):
         )
         self.embedding_norm = nn.LayerNorm(embedding)
         self.prototypes = Prototypes(CLASSES, options.prototypes, embedding, options.momentum)
-        self.decoder_head = nn.Conv3d(width, 1, 3, padding=1)
-        self.prototype_head = nn.Conv3d(maps, 1, 3, padding=1)
-        self.fusion_head = nn.Conv3d(embedding + maps, 1, 3, padding=1)
+        self.decoder_head = WinogradConv3d(width, 1)
+        self.prototype_head = WinogradConv3d(maps, 1)
+        self.fusion_head = WinogradConv3d(embedding + maps, 1)
 
     def forward(self, image: Tensor, heads: bool = False) -> Tensor | Heads:
         """Logits (B, 1, x, y, z) of an image (B, in_channels, x, y, z) of any size.
@@ -232,7 +233,7 @@ def _encoder(*widths: int) -> nn.ModuleList:
     """Stages that halve the map: two convolutions each, the second strided."""
     return nn.ModuleList(
         nn.Sequential(
-            nn.Conv3d(before, after, 3, padding=1, bias=False),
+            WinogradConv3d(before, after, bias=False),
             InstanceNorm(after),
             nn.LeakyReLU(0.2, inplace=True),
             nn.Conv3d(after, after, 3, stride=2, padding=1, bias=False),

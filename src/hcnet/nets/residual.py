@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from hcnet.nets.blocks import apply_safely, join
 from hcnet.nets.instance_norm import InstanceNorm
+from hcnet.nets.winograd import WinogradConv3d
 
 SLOPE = 0.01
 """Of the leaky ReLUs."""
@@ -29,8 +30,8 @@ class ResidualBlock(nn.Module):
 
     def __init__(self, before: int, after: int) -> None:
         super().__init__()
-        self.conv1 = named(nn.Conv3d(before, after, 3, padding=1, bias=False))
-        self.conv2 = named(nn.Conv3d(after, after, 3, padding=1, bias=False))
+        self.conv1 = named(WinogradConv3d(before, after, bias=False))
+        self.conv2 = named(WinogradConv3d(after, after, bias=False))
         self.norm = InstanceNorm(after, inplace=True)
         self.conv3 = None
         if before != after:

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from hcnet.nets.blocks import HALVINGS, apply_safely, crop_like, pad_for_encoder
 from hcnet.nets.losses import dice_loss
 from hcnet.nets.recipe import Batch, Leg, Recipe
+from hcnet.nets.winograd import WinogradConv3d
 
 _ELU = ("elu", {"inplace": True})
 
@@ -192,7 +193,7 @@ class _Up(UpTransition):
 def _plain_block(in_channels: int, out_channels: int, depth: int) -> nn.Sequential:
     return nn.Sequential(
         *(
-            _norm_relu(nn.Conv3d(before, out_channels, 3, padding=1, bias=False))
+            _norm_relu(WinogradConv3d(before, out_channels, bias=False))
             for before in [in_channels, *[out_channels] * (depth - 1)]
         )
     )
