@@ -61,7 +61,7 @@ def spare_memory() -> None:
     `tune_allocator` is not called after it. It does nothing where `HCNET_NO_MALLOPT` is set, or
     beyond Linux and glibc.
     """
-    if _mallopt((_M_MMAP_THRESHOLD, 2**20)):
+    if _mallopt((_M_MMAP_THRESHOLD, 8 * 2**20)):
         os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
         _state["allocator"] = "gives memory back"
 

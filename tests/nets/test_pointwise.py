@@ -5,7 +5,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from hcnet.nets.pointwise import PointwiseConv3d, with_pointwise
+from hcnet.nets import pointwise
+from hcnet.nets.pointwise import PointwiseConv3d
 
 
 def _results(convolve, image: torch.Tensor, conv: nn.Conv3d) -> list[torch.Tensor]:
@@ -48,20 +49,18 @@ def test_channels_last_stays_and_autocast_holds(groups: int) -> None:
     torch.testing.assert_close(reduced.float(), conv(image), atol=0.05, rtol=0.05)
 
 
-def test_a_block_keeps_its_parameters_and_what_it_computes() -> None:
-    torch.manual_seed(0)
-    block = nn.Sequential(
-        nn.Conv3d(2, 4, 1), nn.Sequential(nn.Conv3d(4, 4, 3), nn.Conv3d(4, 8, 1, groups=4))
-    )
-    strided = nn.Conv3d(8, 8, 1, stride=2)
-    block.append(strided)
-    image = torch.randn(1, 2, 5, 6, 7)
-    before, parameters = block(image), dict(block.named_parameters())
-    torch.manual_seed(3)
-    changed = with_pointwise(block)
-    assert torch.rand(1) == torch.rand(1, generator=torch.Generator().manual_seed(3))
-    assert all(parameters[name] is value for name, value in changed.named_parameters())
-    ours = [name for name, layer in block.named_modules() if isinstance(layer, PointwiseConv3d)]
-    assert ours == ["0", "1.1"]
-    assert block[2] is strided
-    torch.testing.assert_close(changed(image), before)
+@pytest.mark.parametrize(
+    ("channels", "overwrites"), [((6, 3), True), ((4, 4), True), ((3, 6), False)]
+)
+def test_a_prediction_may_overwrite_its_input(
+    channels: tuple[int, int], overwrites: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pointwise, "_ROWS", 7)
+    conv = PointwiseConv3d(*channels, inplace=True)
+    image = torch.randn(2, channels[0], 3, 4, 5).contiguous(memory_format=torch.channels_last_3d)
+    expected = conv(image)
+    with torch.inference_mode():
+        found = conv(image)
+    torch.testing.assert_close(found, expected)
+    assert found.is_contiguous(memory_format=torch.channels_last_3d)
+    assert (found.data_ptr() == image.data_ptr()) == overwrites

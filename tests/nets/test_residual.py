@@ -59,3 +59,14 @@ def test_a_prediction_is_the_same_and_leaves_its_input(before: int) -> None:
     with torch.inference_mode():
         assert torch.equal(block(features), expected)
     assert torch.equal(features, kept)
+
+
+def test_a_step_up_is_the_same_in_a_prediction() -> None:
+    """Deep enough for several slabs."""
+    step, features, skip = UnetrUp(6, 4), image(1, 6, 18, 3, 2), image(1, 4, 36, 6, 4)
+    kept = features.clone(), skip.clone()
+    expected = step.conv_block(step.joined(features, skip))
+    with torch.inference_mode():
+        found = step.conv_block(step.joined(features, skip))
+    torch.testing.assert_close(found, expected, atol=1e-6, rtol=1e-5)
+    assert all(torch.equal(*pair) for pair in zip((features, skip), kept, strict=True))

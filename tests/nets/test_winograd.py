@@ -38,8 +38,10 @@ def test_equals_the_definition(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(winograd, "_BUFFER", tiles * winograd.POINTS * plane)
         found = convolve(image, weight, bias)
+        to_itself = convolve(image.clone(), weight, bias, overwrite=True)
         to_weight = weight_gradient(image, gradient)
     torch.testing.assert_close(found, F.conv3d(image, weight, bias, padding=1))
+    assert torch.equal(to_itself, found)
     expected = torch.nn.grad.conv3d_weight(image, weight.shape, gradient, padding=1)
     torch.testing.assert_close(to_weight, expected)
 
@@ -106,6 +108,19 @@ def test_autocast_holds() -> None:
     torch.testing.assert_close(reduced.float(), conv(image), atol=0.05, rtol=0.05)
 
 
+def test_a_prediction_may_overwrite_its_input() -> None:
+    torch.manual_seed(0)
+    conv = WinogradConv3d(16, 16, inplace=True)
+    image = torch.randn(1, 16, 24, 64, 64).contiguous(memory_format=torch.channels_last_3d)
+    kept = image.clone()
+    expected = conv(image)
+    assert torch.equal(image, kept)
+    with torch.inference_mode():
+        found = conv(image)
+    assert found.data_ptr() == image.data_ptr()
+    assert torch.equal(found, expected)
+
+
 def test_parameters_are_those_of_torchs_layer() -> None:
     torch.manual_seed(3)
     ours = WinogradConv3d(4, 5)
@@ -121,7 +136,7 @@ def test_a_folded_norm_becomes_its_bias() -> None:
     torch.manual_seed(0)
     block = nn.Sequential(WinogradConv3d(16, 16, bias=False), nn.BatchNorm3d(16))
     block(torch.randn(2, 16, 8, 8, 8))
-    image = torch.randn(1, 16, 24, 48, 48)
+    image = torch.randn(1, 16, 24, 64, 64)
     before = block.eval()(image)
     folded = fold_norms(block)
     assert isinstance(folded[0], WinogradConv3d)

@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from hcnet.nets.blocks import apply_safely, crop_like, pad_for_encoder
 from hcnet.nets.depthwise import DepthwiseConv3d
 from hcnet.nets.losses import segmentation_loss
-from hcnet.nets.pointwise import with_pointwise
+from hcnet.nets.pointwise import PointwiseConv3d
 from hcnet.nets.recipe import Batch, Leg, Recipe
 from hcnet.nets.residual import UnetrBlock, UnetrUp, named
 
@@ -89,8 +89,7 @@ class UXNet(nn.Module):
             UnetrUp(deeper, shallower) for shallower, deeper in reversed(list(pairwise(widths)))
         )
         self.last = UnetrBlock(dims[0], dims[0])
-        self.head = nn.Sequential(OrderedDict(conv=named(nn.Conv3d(dims[0], out_channels, 1))))
-        with_pointwise(self)
+        self.head = nn.Sequential(OrderedDict(conv=named(PointwiseConv3d(dims[0], out_channels))))
 
     def forward(self, image: Tensor) -> Tensor:
         """Logits (B, out_channels, x, y, z) of an image (B, in_channels, x, y, z) of any size."""
@@ -139,8 +138,8 @@ class _LargeKernelBlock(nn.Module):
         super().__init__()
         self.depthwise = DepthwiseConv3d(dim, 7)
         self.norm = _ChannelNorm(dim)
-        self.expand = nn.Conv3d(dim, 4 * dim, 1, groups=dim)
-        self.reduce = nn.Conv3d(4 * dim, dim, 1, groups=dim)
+        self.expand = PointwiseConv3d(dim, 4 * dim, groups=dim)
+        self.reduce = PointwiseConv3d(4 * dim, dim, groups=dim)
         self.scale = nn.Parameter(torch.full((dim,), 1e-6))
 
     def forward(self, features: Tensor) -> Tensor:

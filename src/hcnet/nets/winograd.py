@@ -15,7 +15,6 @@ gradients at half the rate. cuDNN on a GPU chooses among such algorithms itself.
 Source: Lavin and Gray, CVPR 2016, arXiv:1509.09308, section 4; the matrices are those of F(4, 3).
 """
 
-from collections.abc import Iterator
 from itertools import product
 from typing import Any
 
@@ -72,15 +71,21 @@ class WinogradConv3d(nn.Conv3d):
         in_channels: of the input.
         out_channels: of the output.
         bias: whether there is one.
+        inplace: overwrite the input where no gradient is wanted and the channels are as many.
     """
 
-    def __init__(self, in_channels: int, out_channels: int, *, bias: bool = True) -> None:
+    def __init__(
+        self, in_channels: int, out_channels: int, *, bias: bool = True, inplace: bool = False
+    ) -> None:
         super().__init__(in_channels, out_channels, 3, padding=1, bias=bias)
+        self.inplace = inplace
 
     def forward(self, features: Tensor) -> Tensor:
         """Convolve (B, in_channels, x, y, z); the size stays."""
         if torch.is_autocast_enabled("cpu") or not _pays(features, self.weight):
             return super().forward(features)
+        if self.inplace and not torch.is_grad_enabled():
+            return convolve(features, self.weight, self.bias, overwrite=True)
         found: Tensor = _Convolution.apply(features, self.weight, self.bias)
         return found
 
@@ -104,33 +109,50 @@ class _Convolution(torch.autograd.Function):
         )
 
 
-def convolve(features: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+def convolve(
+    features: Tensor, weight: Tensor, bias: Tensor | None = None, *, overwrite: bool = False
+) -> Tensor:
     """`F.conv3d(features, weight, bias, padding=1)`.
 
     Args:
         features: (B, C, x, y, z), on the CPU.
         weight: (O, C, 3, 3, 3).
         bias: (O,).
+        overwrite: put the result in the place of the input, if C = O and its channels are last.
 
     Returns:
         (B, O, x, y, z), channels last.
     """
-    shape = (len(features), len(weight), *features.shape[2:])
-    found = torch.empty(shape, dtype=features.dtype, memory_format=torch.channels_last_3d)
-    source, target = _by_planes(features), _by_planes(found)
+    source = _by_planes(features)
+    if overwrite and len(weight) == features.shape[1]:
+        found = source.permute(0, 4, 1, 2, 3)
+    else:
+        shape = (len(features), len(weight), *features.shape[2:])
+        found = torch.empty(shape, dtype=features.dtype, memory_format=torch.channels_last_3d)
+    target = _by_planes(found)
     to_points, from_points = _matrix(_TO_POINTS, features), _matrix(_FROM_POINTS, features)
     kernels = torch.einsum("pi,ociyz->pocyz", _matrix(_KERNEL_TO_POINTS, weight), weight)
-    for tiles in _in_turn(source):
-        points = _points(to_points, source, tiles, before=1)
-        results = target.new_empty(POINTS, len(tiles), target[0, 0].numel())
-        for image, kernel, result in zip(points, kernels, results, strict=True):
-            plane = F.conv2d(image.permute(0, 3, 1, 2), _last(kernel), padding=1)
-            result.copy_(plane.permute(0, 2, 3, 1).flatten(1))
+    turns = _turns(source)
+    points = source.new_empty(POINTS, len(turns[0]), *source.shape[2:])
+    results = target.new_empty(POINTS, len(turns[0]), target[0, 0].numel())
+
+    def write(tiles: list[_Tile]) -> None:
         for number, (item, start) in enumerate(tiles):
             planes = target[item, start : start + PLANES].flatten(1)
             torch.mm(from_points[: len(planes)], results[:, number], out=planes)
             if bias is not None:
                 planes.view(-1, len(bias)).add_(bias)
+
+    before: list[_Tile] = []
+    for tiles in turns:
+        _sum_planes(to_points, source, tiles, points, before=1)
+        write(before)  # not earlier: its last plane is a part of these sums, and may be overwritten
+        for point, kernel in enumerate(kernels):
+            images = points[point, : len(tiles)].permute(0, 3, 1, 2)
+            convolved = F.conv2d(images, _last(kernel), padding=1)
+            results[point, : len(tiles)] = convolved.permute(0, 2, 3, 1).flatten(1)
+        before = tiles
+    write(before)
     return found
 
 
@@ -147,17 +169,20 @@ def weight_gradient(features: Tensor, gradient: Tensor) -> Tensor:
     source, given = _by_planes(features), _by_planes(gradient)
     to_points, from_points = _matrix(_TO_POINTS, features), _matrix(_FROM_POINTS, features)
     found = source.new_zeros(POINTS, 3, 3, given.shape[-1], source.shape[-1])
-    for tiles in _in_turn(source):
-        # With zeros around each plane, a step in the plane is a step along the list of its voxels.
-        sources = _points(to_points, source, tiles, before=1, border=(1, 1, 1, 1))
-        givens = _points(from_points.T, given, tiles, before=0, border=(0, 2, 0, 2))
-        line = sources.shape[3]
-        for total, before, after in zip(
-            found, sources.flatten(1, 3), givens.flatten(1, 3), strict=True
-        ):
-            for y, z in product(range(3), repeat=2):
-                step = y * line + z
-                total[y, z].addmm_(after[: len(after) - step].T, before[step:])
+    # With zeros around each plane, a step in the plane is a step along the list of its voxels.
+    y, z = source.shape[2] + 2, source.shape[3] + 2
+    turns = _turns(source)
+    sources, givens = (
+        source.new_empty(POINTS, len(turns[0]), y, z, each.shape[-1]) for each in (source, given)
+    )
+    for tiles in turns:
+        ours, theirs = sources[:, : len(tiles)], givens[:, : len(tiles)]
+        _sum_planes(to_points, source, tiles, ours, before=1, border=(1, 1, 1, 1))
+        _sum_planes(from_points.T, given, tiles, theirs, before=0, border=(0, 2, 0, 2))
+        for point, (y_step, z_step) in product(range(POINTS), product(range(3), repeat=2)):
+            rows = ours[point].flatten(0, 2)[y_step * z + z_step :]
+            columns = theirs[point].flatten(0, 2)[: len(rows)].T
+            found[point, y_step, z_step].addmm_(columns, rows)
     return torch.einsum("pi,pyzoc->ociyz", _matrix(_KERNEL_TO_POINTS, features), found)
 
 
@@ -188,38 +213,34 @@ def _matrix(rows: tuple[tuple[float, ...], ...], like: Tensor) -> Tensor:
     return torch.tensor(rows, dtype=like.dtype)
 
 
-def _in_turn(source: Tensor) -> Iterator[list[_Tile]]:
+def _turns(source: Tensor) -> list[list[_Tile]]:
     """The tiles of (B, x, y, z, C), as many together as `_BUFFER` holds."""
     batch, length = source.shape[:2]
     tiles = [(item, start) for item in range(batch) for start in range(0, length, PLANES)]
     together = max(1, _BUFFER // (POINTS * source[0, 0].numel() * source.element_size()))
-    for first in range(0, len(tiles), together):
-        yield tiles[first : first + together]
+    return [tiles[first : first + together] for first in range(0, len(tiles), together)]
 
 
-def _points(
+def _sum_planes(
     matrix: Tensor,
     source: Tensor,
     tiles: list[_Tile],
+    sums: Tensor,
     *,
     before: int,
     border: tuple[int, int, int, int] = (0, 0, 0, 0),
-) -> Tensor:
-    """Sums of the planes of each tile.
+) -> None:
+    """Write sums of the planes of each tile.
 
     Args:
         matrix: (POINTS, planes of a tile).
         source: (B, x, y, z, C). Planes beyond it are 0.
         tiles: what to sum.
+        sums: (POINTS, tiles, y, z, C), border included.
         before: planes that the tile has in front of its first.
         border: zeros around each plane, in front and behind, along z and along y.
-
-    Returns:
-        (POINTS, tiles, y, z, C).
     """
-    _, length, y, z, channels = source.shape
-    y, z = y + border[2] + border[3], z + border[0] + border[1]
-    found = source.new_empty(POINTS, len(tiles), y, z, channels)
+    length = source.shape[1]
     for number, (item, start) in enumerate(tiles):
         first = start - before
         low, high = max(first, 0), min(first + matrix.shape[1], length)
@@ -227,5 +248,4 @@ def _points(
         if any(border):
             planes = F.pad(planes, (0, 0, *border))
         columns = matrix[:, low - first : high - first]
-        torch.mm(columns, planes.flatten(1), out=found[:, number].flatten(1))
-    return found
+        torch.mm(columns, planes.flatten(1), out=sums[:, number].flatten(1))
