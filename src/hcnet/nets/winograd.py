@@ -131,7 +131,7 @@ def convolve(
         found = torch.empty(shape, dtype=features.dtype, memory_format=torch.channels_last_3d)
     target = _by_planes(found)
     to_points, from_points = _matrix(_TO_POINTS, features), _matrix(_FROM_POINTS, features)
-    kernels = torch.einsum("pi,ociyz->pocyz", _matrix(_KERNEL_TO_POINTS, weight), weight)
+    kernels = _kernels(weight)
     turns = _turns(source)
     points = source.new_empty(POINTS, len(turns[0]), *source.shape[2:])
     results = target.new_empty(POINTS, len(turns[0]), target[0, 0].numel())
@@ -149,7 +149,7 @@ def convolve(
         write(before)  # not earlier: its last plane is a part of these sums, and may be overwritten
         for point, kernel in enumerate(kernels):
             images = points[point, : len(tiles)].permute(0, 3, 1, 2)
-            convolved = F.conv2d(images, _last(kernel), padding=1)
+            convolved = F.conv2d(images, kernel, padding=1)
             results[point, : len(tiles)] = convolved.permute(0, 2, 3, 1).flatten(1)
         before = tiles
     write(before)
@@ -205,8 +205,10 @@ def _by_planes(features: Tensor) -> Tensor:
     return features.permute(0, 2, 3, 4, 1).contiguous()
 
 
-def _last(kernel: Tensor) -> Tensor:
-    return kernel.contiguous(memory_format=torch.channels_last)
+def _kernels(weight: Tensor) -> list[Tensor]:
+    """Of each point, the kernel (O, C, 3, 3) in the plane, channels last."""
+    sums = torch.einsum("pi,ociyz->pocyz", _matrix(_KERNEL_TO_POINTS, weight), weight)
+    return [kernel.contiguous(memory_format=torch.channels_last) for kernel in sums]
 
 
 def _matrix(rows: tuple[tuple[float, ...], ...], like: Tensor) -> Tensor:
