@@ -24,10 +24,11 @@ from hcnet.inference.ensemble import FLIPS, NO_FLIPS, Flip
 from hcnet.inference.segment import predict_maps, predict_tumour
 from hcnet.nets.registry import build_network
 from hcnet.prepare.cache import stored_case
-from hcnet.runtime import make_fabric
+from hcnet.runtime import Precision
 from hcnet.studies.ablation.arms import ARMS
 from hcnet.studies.ablation.segmenters import build_arm
 from hcnet.training.checkpoint import load_model
+from hcnet.training.descent import training_device
 from hcnet.training.folder import RunFolder, read_run_config
 from hcnet.training.loop import MODEL
 from hcnet.training.validate import native_prediction
@@ -40,7 +41,7 @@ class Way:
 
     windows: str = "patch"
     flips: tuple[Flip, ...] = NO_FLIPS
-    precision: str = "32-true"
+    precision: Precision = "32-true"
 
 
 PLAIN = "patches"
@@ -62,7 +63,7 @@ def main() -> None:
     cohort, keys = read_cohort(options.cohort), read_json(options.crossed / "cohort.json")
     config = read_run_config(options.crossed)
     ways = [PLAIN, *options.ways.split(",")]
-    fabrics = {way: make_fabric(WAYS[way].precision) for way in ways}
+    devices = {way: training_device(WAYS[way].precision) for way in ways}
     for name in options.arms.split(","):
         tables: dict[str, list[list[float]]] = {way: [] for way in ways}
         for seed in sorted(options.crossed.glob("seed*")):
@@ -77,7 +78,7 @@ def main() -> None:
                     case = stored_case(file.stem, options.crossed / "cache" / keys[file.stem])
                     truth = read_mask(cohort[case.name].tumour).data > 0
                     for way in ways:
-                        found = probability(*networks, case, config, WAYS[way], fabrics[way])
+                        found = probability(*networks, case, config, WAYS[way], devices[way])
                         score = dsc(case, found.numpy(), config.inference.threshold, truth)
                         tables[way][-1].append(score)
         for way, table in tables.items():
@@ -105,7 +106,7 @@ def load_networks(name: str, folder: Path, config):
     return hipm, network.eval()
 
 
-def probability(hipm, network, case, config, way: Way, fabric) -> Tensor:
+def probability(hipm, network, case, config, way: Way, device) -> Tensor:
     """Tumour probability (X, Y, Z), the mean over the way's mirror images."""
     inference = config.inference.model_copy(update={"windows": way.windows})
     image = torch.from_numpy(np.array(case.image))[None]
@@ -114,9 +115,9 @@ def probability(hipm, network, case, config, way: Way, fabric) -> Tensor:
         mirror = image.flip([axis + 1 for axis in axes])
         maps = None
         if hipm is not None:  # the maps are those that stage 3 is used to
-            maps = predict_maps(hipm, mirror, config.hipm.patch, config.inference, fabric).half()
+            maps = predict_maps(hipm, mirror, config.hipm.patch, config.inference, device).half()
         patch, form = config.kis.patch, config.kis.maps
-        one = predict_tumour(network, mirror, maps, form, patch, inference, fabric)
+        one = predict_tumour(network, mirror, maps, form, patch, inference, device)
         found.append(one.flip(axes))
     return torch.stack(found).mean(0)
 

@@ -5,14 +5,13 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 import torch
-from lightning_fabric import Fabric
 from torch import nn
 
 from hcnet.inference.bundle import open_bundle
-from hcnet.inference.device import make_device
+from hcnet.inference.device import Device, make_device
 from hcnet.inference.segment import segment
 from hcnet.nets.depthwise import DepthwiseConv3d
-from hcnet.runtime import make_fabric
+from hcnet.training.descent import Descent, training_device
 from hcnet.training.run import train_run
 from network_cases import SMALL, network_inputs, small_network
 from tiny import tiny_config
@@ -52,15 +51,13 @@ def test_logits_and_gradients_are_those_of_the_cpu(name: str) -> None:
 
 @pytest.mark.parametrize("name", list(SMALL))
 def test_a_step_in_bfloat16_is_finite(name: str) -> None:
-    fabric = make_fabric("bf16-mixed")
+    device = training_device("bf16-mixed")
     network = small_network(name)
-    network, optimiser = fabric.setup(network, torch.optim.Adam(network.parameters()))
-    inputs = [fabric.to_device(part) for part in network_inputs(name, (16, 32, 32))]
+    descent = Descent(network, torch.optim.Adam(network.parameters()), device)
+    inputs = [device.put(part) for part in network_inputs(name, (16, 32, 32))]
     for _ in range(2):
-        optimiser.zero_grad()
-        loss = network(*inputs).float().square().mean()
-        fabric.backward(loss)
-        optimiser.step()
+        loss = descent.model(*inputs).square().mean()
+        assert descent.step(loss, max_norm=1.0)
         assert torch.isfinite(loss)
 
 
@@ -77,7 +74,7 @@ def test_a_run_trained_here_segments_alike_on_both(tiny_cohort, tmp_path) -> Non
     train_run(tiny_cohort, tiny_config("precision=32-true"), tmp_path)
     bundle, case = open_bundle(tmp_path / "bundle"), tiny_cohort.cases[0]
     there = segment(case, bundle, make_device("32-true"))
-    here = segment(case, bundle, Fabric(accelerator="cpu", devices=1, precision="32-true"))
+    here = segment(case, bundle, Device(torch.device("cpu"), "32-true"))
     np.testing.assert_allclose(there.probability.data, here.probability.data, atol=2e-3)
     np.testing.assert_allclose(there.class_probabilities, here.class_probabilities, atol=2e-3)
     # Rounding may turn a voxel that lies on the threshold.

@@ -111,15 +111,6 @@ def test_environment_is_json_and_names_the_versions() -> None:
     assert environment["cpu"]["name"]
 
 
-def test_fabric_takes_the_best_precision_and_tunes(monkeypatch: pytest.MonkeyPatch) -> None:
-    tuned = []
-    monkeypatch.setattr(runtime, "tune_allocator", lambda: tuned.append(True))
-    monkeypatch.setattr(runtime, "best_precision", lambda: "bf16-mixed")
-    assert runtime.make_fabric("auto")._precision.precision == "bf16-mixed"
-    assert runtime.make_fabric("32-true")._precision.precision == "32-true"
-    assert tuned == [True, True]
-
-
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows does not tell")
 def test_peak_memory_holds_a_large_array() -> None:
     code = (

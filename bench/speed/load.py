@@ -213,9 +213,9 @@ def _train(loader: str, kind: Kind, files: list[dict[str, str]], keys: tuple[str
     from hcnet.nets.blocks import channels_last
     from hcnet.nets.losses import segmentation_loss
     from hcnet.nets.registry import build_network
-    from hcnet.runtime import make_fabric
+    from hcnet.training.descent import Descent, training_device
 
-    fabric = make_fabric("32-true")
+    device = training_device("32-true")
     torch.manual_seed(0)
     batches = LOADERS[loader](kind, files, keys, 1, workers, kind.steps + 2)
     fixed = next(batches)
@@ -224,16 +224,13 @@ def _train(loader: str, kind: Kind, files: list[dict[str, str]], keys: tuple[str
         "kisnet" if maps else "resunet", 1 + maps * kind.classes, 1, {"width": 16}
     )
     model = channels_last(network).train()
-    model, optimiser = fabric.setup(model, torch.optim.Adam(model.parameters(), 1e-3))
+    descent = Descent(model, torch.optim.Adam(model.parameters(), 1e-3), device)
 
     def step(batch: Mapping[str, Any]) -> None:
-        optimiser.zero_grad(set_to_none=True)
         image = batch["image"].contiguous(memory_format=torch.channels_last_3d)
-        logits = model(image, *([batch["maps"]] if maps else []))
+        logits = descent.model(image, *([batch["maps"]] if maps else []))
         loss = segmentation_loss(logits, batch["tumour"])["loss"]
-        fabric.backward(loss)
-        fabric.clip_gradients(model, optimiser, max_norm=12.0)
-        optimiser.step()
+        descent.step(loss, max_norm=12.0)
 
     step(fixed)
     step(next(batches))

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from hcnet.cohorts.case import Case
 from hcnet.config import Config
+from hcnet.inference.device import Device
 from hcnet.kinetics.clustering import Clustering
 from hcnet.nets.auxiliary import AuxiliaryNet
 from hcnet.nets.blocks import RARE
@@ -52,7 +52,7 @@ class Fold:
         method: the trained arm P of the same fold.
         phantom: prepared phantom cases; empty unless the recipe asks for them.
         config: settings of the cross-validation.
-        fabric: device and precision.
+        device: where and in what numbers to compute.
     """
 
     train_cases: list[Case]
@@ -61,7 +61,7 @@ class Fold:
     method: Path
     phantom: list[CachedCase]
     config: Config
-    fabric: Fabric
+    device: Device
 
     def plain(self) -> ResUNet:
         """An untrained network of arm B0."""
@@ -82,7 +82,7 @@ class Fold:
         config, folder = config or self.config, folder or self.folder
         spacing = cases[0].grid.spacing
         return train_segmenter(
-            folder.name, build, sources, spacing, folder, config, self.fabric, loss=loss
+            folder.name, build, sources, spacing, folder, config, self.device, loss=loss
         )
 
     def without(self, count: int):
@@ -249,7 +249,7 @@ def phantom_hipm(fold: Fold) -> nn.Module:
     for number, (rest, inside) in enumerate(fold.without(config.hipm.folds)):
         model = mapper(f"inner{number}", begun, rest)
         for case in inside:
-            write_array(maps[case.name], predicted(model, case, config, fold.fabric).numpy())
+            write_array(maps[case.name], predicted(model, case, config, fold.device).numpy())
     kis = fold.train(lambda: build_stage3(config.kis.network, config, with_maps=True), maps=maps)
     return Cascade(final, kis)
 

@@ -23,8 +23,8 @@ from hcnet.evaluation.hierarchical import crossed_comparison, crossed_mean
 from hcnet.files import read_json
 from hcnet.inference.windows import predict, tumour_model
 from hcnet.prepare.cache import prepared_cases
-from hcnet.runtime import make_fabric
 from hcnet.studies.material import split_into_folds
+from hcnet.training.descent import training_device
 from hcnet.training.folder import read_run_config, write_array
 from hcnet.training.validate import native_mask
 from hcnet.volumes.volume import to_canonical
@@ -62,7 +62,7 @@ def main() -> None:
             options.crossed / "seed0" / f"fold{number}" / "P",
             phantom,
             config,
-            make_fabric("32-true"),
+            training_device("32-true"),
         )
         run_fold(fold, [ready[case.name] for case in splits[number].test], options.trial)
     if options.fold is None:
@@ -78,7 +78,7 @@ def run_fold(fold, held, trial) -> None:
     window, overlap = fold.config.kis.patch, fold.config.inference.overlap
     for case in held:
         image = torch.from_numpy(np.array(case.image))[None]
-        found = predict(model, [image], window, overlap, fold.fabric)[0]
+        found = predict(model, [image], window, overlap, fold.device)[0]
         write_array(files[case.name], found.numpy().astype(np.float16))
 
 

@@ -13,6 +13,7 @@ from hcnet.files import read_json
 from hcnet.kinetics.settings import KineticsConfig
 from hcnet.nets.registry import check_network
 from hcnet.prepare.settings import PrepareConfig
+from hcnet.runtime import Precision
 from hcnet.settings import (
     AugmentSettings,
     HipmSettings,
@@ -29,7 +30,7 @@ class Config(Settings):
     validation_share: Annotated[float, Field(gt=0.0, lt=1.0)] = Field(
         0.2, description="patients kept for validation (paper: 8:2)"
     )
-    precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = Field(
+    precision: Literal["auto"] | Precision = Field(
         "32-true", description="auto: bf16 where the hardware computes in it"
     )
     loader_workers: int = Field(1, ge=0, description="threads that cut patches ahead; 0: in line")

@@ -6,10 +6,7 @@ import platform
 import sys
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
-
-if TYPE_CHECKING:
-    from lightning_fabric import Fabric
+from typing import Any, Literal
 
 OPT_OUT = "HCNET_NO_MALLOPT"
 """Environment variable; anything but empty or 0 leaves the allocator alone."""
@@ -20,8 +17,8 @@ PACKAGES = ("hcnet", "torch", "monai", "numpy", "scipy", "nibabel", "SimpleITK",
 _CPU_FLAGS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16")
 _BF16_FLAGS = {"avx512_bf16", "amx_bf16"}
 
-Precision = Literal["32-true", "bf16-mixed"]
-"""Number formats that need no loss scaling, in Lightning Fabric's words."""
+Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
+"""Number formats, in the words of PyTorch Lightning."""
 
 # Parameters of mallopt(3), from malloc.h of glibc.
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3
@@ -77,7 +74,7 @@ def _mallopt(*parameters: tuple[int, int]) -> bool:
 
 
 def best_precision(device: Literal["auto", "cpu", "cuda"] = "auto") -> Precision:
-    """The fastest number format, in Lightning Fabric's words, that needs no loss scaling.
+    """The fastest number format that needs no loss scaling.
 
     Args:
         device: what computes; `auto` is a GPU where there is one.
@@ -134,19 +131,6 @@ def _cpu_facts() -> dict[str, str]:
     first = table.read_text(encoding="utf-8", errors="replace").split("\n\n")[0]
     pairs = (line.partition(":") for line in first.splitlines())
     return {name.strip(): value.strip() for name, _, value in pairs}
-
-
-def make_fabric(precision: str) -> "Fabric":
-    """One device, the best there is, at a precision; the allocator is tuned on the way.
-
-    Args:
-        precision: in Lightning Fabric's words; `auto` is `best_precision`.
-    """
-    from lightning_fabric import Fabric
-
-    tune_allocator()
-    chosen = best_precision() if precision == "auto" else precision
-    return Fabric(accelerator="auto", devices=1, precision=chosen)
 
 
 def peak_memory_mb() -> int | None:

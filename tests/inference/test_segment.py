@@ -27,7 +27,7 @@ def bundle(tiny_run):
 
 
 @pytest.fixture(scope="module")
-def fabric():
+def device():
     return make_device("32-true")
 
 
@@ -95,46 +95,46 @@ def test_no_post_contrast_image_is_read(tiny_cohort, bundle, tmp_path):
     ("order", "flips"),
     [((2, 0, 1), (1, -1, -1)), ((1, 2, 0), (-1, -1, 1)), ((0, 1, 2), (-1, 1, 1))],
 )
-def test_the_orientation_of_the_file_does_not_matter(tiny_cohort, bundle, fabric, order, flips):
+def test_the_orientation_of_the_file_does_not_matter(tiny_cohort, bundle, device, order, flips):
     volume = to_canonical(tiny_cohort.cases[0].pre.load())
     turned = nib.Nifti1Image(volume.data, volume.affine).as_reoriented(
         np.array(list(zip(order, flips, strict=True)), float)
     )
     other = Volume(np.asarray(turned.dataobj), turned.affine)
-    results = [segment(Case("c", (ArraySource(v),)), bundle, fabric) for v in (volume, other)]
+    results = [segment(Case("c", (ArraySource(v),)), bundle, device) for v in (volume, other)]
     assert results[1].probability.grid.difference(other.grid) is None
     a, b = (to_canonical(r.probability) for r in results)
     assert a.grid.difference(b.grid) is None
     np.testing.assert_allclose(a.data, b.data, atol=1e-5)
 
 
-def test_a_given_breast_mask_wins(tiny_cohort, bundle, fabric):
+def test_a_given_breast_mask_wins(tiny_cohort, bundle, device):
     pre = tiny_cohort.cases[0].pre.load()
     mask = np.zeros(pre.shape, np.uint8)
     mask[tuple(slice(n // 4, 3 * n // 4) for n in pre.shape)] = 1
     case = Case("c", (ArraySource(pre),), breast=ArraySource(pre.with_data(mask)))
-    result = segment(case, bundle, fabric, threshold=0.0)
+    result = segment(case, bundle, device, threshold=0.0)
     np.testing.assert_array_equal(result.tumour.data, mask)
 
 
-def test_a_mask_on_another_grid_is_refused(tiny_cohort, bundle, fabric):
+def test_a_mask_on_another_grid_is_refused(tiny_cohort, bundle, device):
     pre = tiny_cohort.cases[0].pre.load()
     other = Volume(np.ones((5, 5, 5), np.uint8), pre.affine)
     case = Case("c", (ArraySource(pre),), breast=ArraySource(other, "mask.nii"))
     with pytest.raises(GeometryError, match=r"mask\.nii"):
-        segment(case, bundle, fabric)
+        segment(case, bundle, device)
 
 
-def test_images_that_cannot_be_used_are_refused(tiny_cohort, bundle, fabric, tmp_path):
+def test_images_that_cannot_be_used_are_refused(tiny_cohort, bundle, device, tmp_path):
     pre = tiny_cohort.cases[0].pre.load()
     holes = pre.data.astype(np.float32)
     holes[3, 3, 3] = np.nan
     write_nifti(pre.with_data(holes), tmp_path / "holes.nii.gz")
     with pytest.raises(InputError, match=r"holes\.nii\.gz"):
-        segment(open_case(tmp_path / "holes.nii.gz"), bundle, fabric)
+        segment(open_case(tmp_path / "holes.nii.gz"), bundle, device)
     write_nifti(pre.with_data(np.ones(pre.shape, np.int16)), tmp_path / "flat.nii.gz")
     with pytest.raises(InputError, match=r"flat\.nii\.gz"):
-        segment(open_case(tmp_path / "flat.nii.gz"), bundle, fabric)
+        segment(open_case(tmp_path / "flat.nii.gz"), bundle, device)
 
 
 def with_windows(bundle, **more):
@@ -143,12 +143,12 @@ def with_windows(bundle, **more):
 
 
 def test_a_bundle_may_ask_for_large_windows_and_the_manifest_says_so(
-    tiny_cohort, bundle, fabric, tmp_path
+    tiny_cohort, bundle, device, tmp_path
 ):
     case = tiny_cohort.cases[0]
     segment_to_folder(case, with_windows(bundle), tmp_path)
     found = read_nifti(tmp_path / "tumour_probability.nii.gz")
-    usual = segment(case, bundle, fabric)
+    usual = segment(case, bundle, device)
     assert found.grid.difference(usual.probability.grid) is None
     np.testing.assert_array_equal(
         read_nifti(tmp_path / "heterogeneity.nii.gz").data > 0, usual.breast.data > 0
@@ -158,9 +158,9 @@ def test_a_bundle_may_ask_for_large_windows_and_the_manifest_says_so(
     assert manifest["settings"]["inference"]["windows"] == "largest"
 
 
-def test_large_windows_without_memory_are_the_usual_ones(tiny_cohort, bundle, fabric):
+def test_large_windows_without_memory_are_the_usual_ones(tiny_cohort, bundle, device):
     case = tiny_cohort.cases[0]
-    usual = segment(case, bundle, fabric)
-    scarce = segment(case, with_windows(bundle, memory_gb=1e-9), fabric)
+    usual = segment(case, bundle, device)
+    scarce = segment(case, with_windows(bundle, memory_gb=1e-9), device)
     np.testing.assert_array_equal(scarce.probability.data, usual.probability.data)
     np.testing.assert_array_equal(scarce.class_probabilities, usual.class_probabilities)

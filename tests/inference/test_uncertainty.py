@@ -32,7 +32,7 @@ def pair(tiny_run, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def fabric():
+def device():
     return make_device("32-true")
 
 
@@ -54,8 +54,8 @@ def case():
 
 
 @pytest.fixture(scope="module")
-def single(case, bundle, fabric):
-    return segment(case, bundle, fabric)
+def single(case, bundle, device):
+    return segment(case, bundle, device)
 
 
 def test_entropy_is_that_of_a_coin():
@@ -83,8 +83,8 @@ def test_calibration_is_a_line_through_the_logits():
     np.testing.assert_allclose(Calibration(temperature=1, offset=0).of(p), p, atol=2e-7)
 
 
-def test_the_probability_of_an_ensemble_is_the_mean_of_its_members(case, pair, fabric, single):
-    first = segment(case, pair, fabric, members=1)
+def test_the_probability_of_an_ensemble_is_the_mean_of_its_members(case, pair, device, single):
+    first = segment(case, pair, device, members=1)
     np.testing.assert_array_equal(first.probability.data, single.probability.data)
     np.testing.assert_array_equal(first.class_probabilities, single.class_probabilities)
     assert first.disagreement is None
@@ -97,8 +97,8 @@ def test_the_probability_of_an_ensemble_is_the_mean_of_its_members(case, pair, f
             for key in ("hipm", "kis")
         }
     )
-    second = segment(case, type(pair)(pair.path, swapped, pair.clustering), fabric, members=1)
-    both = segment(case, pair, fabric)
+    second = segment(case, type(pair)(pair.path, swapped, pair.clustering), device, members=1)
+    both = segment(case, pair, device)
     mean = (first.probability.data + second.probability.data) / 2
     np.testing.assert_allclose(both.probability.data, mean, atol=1e-6)
     np.testing.assert_allclose(
@@ -118,7 +118,7 @@ def test_the_probability_of_an_ensemble_is_the_mean_of_its_members(case, pair, f
 
 
 @pytest.mark.parametrize("tta", [False, True])
-def test_one_hipm_for_all_predicts_as_copies_of_it_do(case, tiny_run, tmp_path, fabric, tta):
+def test_one_hipm_for_all_predicts_as_copies_of_it_do(case, tiny_run, tmp_path, device, tta):
     shared, networks = ensemble(tiny_run / "bundle", tmp_path / "shared", 2, one_hipm=True)
     copies = write_bundle(
         tmp_path / "copies",
@@ -132,8 +132,8 @@ def test_one_hipm_for_all_predicts_as_copies_of_it_do(case, tiny_run, tmp_path, 
         ),
     )
     listener = Listener()
-    one = segment(case, shared, fabric, tta=tta, progress=listener)
-    other = segment(case, copies, fabric, tta=tta)
+    one = segment(case, shared, device, tta=tta, progress=listener)
+    other = segment(case, copies, device, tta=tta)
     np.testing.assert_array_equal(one.probability.data, other.probability.data)
     np.testing.assert_array_equal(one.class_probabilities, other.class_probabilities)
     np.testing.assert_array_equal(one.disagreement.data, other.disagreement.data)
@@ -142,8 +142,8 @@ def test_one_hipm_for_all_predicts_as_copies_of_it_do(case, tiny_run, tmp_path, 
     assert windows == 3 * (4 if tta else 1)  # of one image: a map and two tumours
 
 
-def test_mirror_images_of_an_exam_are_predicted_alike_with_flips(case, bundle, fabric, single):
-    here = segment(case, bundle, fabric, tta=True)
+def test_mirror_images_of_an_exam_are_predicted_alike_with_flips(case, bundle, device, single):
+    here = segment(case, bundle, device, tta=True)
     assert np.abs(here.probability.data - single.probability.data).max() > 0
     assert len(here.member_ml) == 1
     pre, breast = case.pre.load(), case.breast.load()
@@ -153,20 +153,20 @@ def test_mirror_images_of_an_exam_are_predicted_alike_with_flips(case, bundle, f
         (ArraySource(pre.with_data(pre.data[::-1])),),
         breast=ArraySource(breast.with_data(breast.data[::-1])),
     )
-    there = segment(mirrored, bundle, fabric, tta=True)
+    there = segment(mirrored, bundle, device, tta=True)
     for name in ("probability", "uncertainty", "disagreement"):
         one, other = getattr(here, name).data, getattr(there, name).data
         np.testing.assert_allclose(other[::-1], one, atol=1e-5)
 
 
-def test_the_threshold_acts_on_the_calibrated_probability(case, bundle, fabric, single):
+def test_the_threshold_acts_on_the_calibrated_probability(case, bundle, device, single):
     calibration = Calibration(temperature=2, offset=-0.5)
     info = bundle.info.model_copy(update={"calibration": calibration})
     calibrated = type(bundle)(bundle.path, info, bundle.clustering)
     probability = single.probability.data
     inside = single.breast.data > 0
     threshold = float(np.median(calibration.of(probability[inside])))
-    found = segment(case, calibrated, fabric, threshold=threshold)
+    found = segment(case, calibrated, device, threshold=threshold)
     expected = np.where(inside, calibration.of(probability), 0)
     np.testing.assert_allclose(found.probability.data, expected, atol=1e-6)
     np.testing.assert_array_equal(found.tumour.data > 0, inside & (expected >= threshold))
@@ -188,11 +188,11 @@ def test_files_and_numbers_of_many_passes(case, pair, single, tmp_path):
     assert (settings["members"], settings["tta"], settings["calibration"]) == (2, False, None)
 
 
-def test_more_members_than_there_are_cannot_be_asked_for(case, pair, fabric):
+def test_more_members_than_there_are_cannot_be_asked_for(case, pair, device):
     with pytest.raises(ConfigError, match="has 2 members and 3 were asked for"):
-        segment(case, pair, fabric, members=3)
+        segment(case, pair, device, members=3)
     with pytest.raises(ConfigError, match="at least one"):
-        segment(case, pair, fabric, members=0)
+        segment(case, pair, device, members=0)
 
 
 class Listener:
@@ -212,9 +212,9 @@ class Listener:
         raise AssertionError(text)
 
 
-def test_all_passes_are_one_bar_that_ends_full(case, pair, fabric):
+def test_all_passes_are_one_bar_that_ends_full(case, pair, device):
     listener = Listener()
-    segment(case, pair, fabric, progress=listener)
+    segment(case, pair, device, progress=listener)
     [[description, total, done, ended]] = listener.bars
     assert description == f"{case.name}, 2 passes"
     assert (done, ended) == (total, "ended")

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 import torch
-from lightning_fabric import Fabric
 from torch import nn
 
 from hcnet.errors import InputError, TrainingError
+from hcnet.inference.device import Device
 from hcnet.training import loop
 from hcnet.training.logbook import read_log
 
@@ -50,12 +50,12 @@ class Line:
 
 
 @pytest.fixture
-def fabric():
-    return Fabric(accelerator="cpu", devices=1)
+def device():
+    return Device(torch.device("cpu"), "32-true")
 
 
-def test_learns_and_logs(tmp_path, fabric):
-    model = loop.fit(Line(), fabric, tmp_path)
+def test_learns_and_logs(tmp_path, device):
+    model = loop.fit(Line(), device, tmp_path)
     lines = read_log(tmp_path)
     assert [line["epoch"] for line in lines] == list(range(12))
     assert lines[-1]["loss"] < 0.05 * lines[0]["loss"]
@@ -65,13 +65,13 @@ def test_learns_and_logs(tmp_path, fabric):
     assert not (tmp_path / loop.CHECKPOINT).exists()
 
 
-def test_a_stopped_run_ends_where_an_undisturbed_one_does(tmp_path, fabric, monkeypatch):
+def test_a_stopped_run_ends_where_an_undisturbed_one_does(tmp_path, device, monkeypatch):
     monkeypatch.setattr(loop, "SECONDS_BETWEEN_CHECKPOINTS", -1.0)
-    whole = loop.fit(Line(), fabric, tmp_path / "whole")
+    whole = loop.fit(Line(), device, tmp_path / "whole")
     with pytest.raises(KeyboardInterrupt):
-        loop.fit(Line(stop_at=13), fabric, tmp_path / "stopped")
+        loop.fit(Line(stop_at=13), device, tmp_path / "stopped")
     task = Line()
-    resumed = loop.fit(task, fabric, tmp_path / "stopped")
+    resumed = loop.fit(task, device, tmp_path / "stopped")
     assert task.seen[0] == 10  # the epoch that was cut short is done again, no other
     for a, b in zip(whole.parameters(), resumed.parameters(), strict=True):
         assert torch.equal(a, b)
@@ -82,7 +82,7 @@ def test_a_stopped_run_ends_where_an_undisturbed_one_does(tmp_path, fabric, monk
     assert logs[0] == logs[1]
 
 
-def test_dropout_draws_the_same_after_a_stop(tmp_path, fabric, monkeypatch):
+def test_dropout_draws_the_same_after_a_stop(tmp_path, device, monkeypatch):
     def task(stop_at=None):
         line = Line(stop_at)
         line.model = nn.Sequential(line.model, nn.Dropout(0.5))
@@ -90,49 +90,49 @@ def test_dropout_draws_the_same_after_a_stop(tmp_path, fabric, monkeypatch):
         return line
 
     monkeypatch.setattr(loop, "SECONDS_BETWEEN_CHECKPOINTS", -1.0)
-    whole = loop.fit(task(), fabric, tmp_path / "whole")
+    whole = loop.fit(task(), device, tmp_path / "whole")
     with pytest.raises(KeyboardInterrupt):
-        loop.fit(task(stop_at=13), fabric, tmp_path / "stopped")
-    resumed = loop.fit(task(), fabric, tmp_path / "stopped")
+        loop.fit(task(stop_at=13), device, tmp_path / "stopped")
+    resumed = loop.fit(task(), device, tmp_path / "stopped")
     assert torch.equal(whole[0].weight, resumed[0].weight)
-    first, second = (loop.fit(task(), fabric, tmp_path / name) for name in ("again", "and again"))
+    first, second = (loop.fit(task(), device, tmp_path / name) for name in ("again", "and again"))
     assert torch.equal(first[0].weight, second[0].weight)
 
 
-def test_frozen_parts_keep_their_statistics(tmp_path, fabric):
+def test_frozen_parts_keep_their_statistics(tmp_path, device):
     task = Line()
     norm = nn.BatchNorm1d(1)
     norm.requires_grad_(False)
     task.model = nn.Sequential(norm, task.model)
     task.end_of_epoch = lambda model, epoch: {}
-    loop.fit(task, fabric, tmp_path)
+    loop.fit(task, device, tmp_path)
     assert norm.running_mean.item() == 0
     assert norm.num_batches_tracked.item() == 0
 
 
-def test_a_finished_stage_is_loaded_not_trained(tmp_path, fabric):
-    first = loop.fit(Line(), fabric, tmp_path)
+def test_a_finished_stage_is_loaded_not_trained(tmp_path, device):
+    first = loop.fit(Line(), device, tmp_path)
     task = Line(stop_at=0)
-    second = loop.fit(task, fabric, tmp_path)
+    second = loop.fit(task, device, tmp_path)
     assert not task.seen
     assert torch.equal(first.weight, second.weight)
 
 
-def test_a_loss_that_explodes_is_an_error(tmp_path, fabric):
+def test_a_loss_that_explodes_is_an_error(tmp_path, device):
     with pytest.raises(TrainingError, match="not finite"):
-        loop.fit(Line(target=float("inf")), fabric, tmp_path)
+        loop.fit(Line(target=float("inf")), device, tmp_path)
 
 
-def test_weights_of_another_network_are_refused(tmp_path, fabric):
-    loop.fit(Line(), fabric, tmp_path)
+def test_weights_of_another_network_are_refused(tmp_path, device):
+    loop.fit(Line(), device, tmp_path)
     other = Line()
     other.model = nn.Linear(2, 2)
     with pytest.raises(InputError, match="not weights of this network"):
-        loop.fit(other, fabric, tmp_path)
+        loop.fit(other, device, tmp_path)
     (tmp_path / loop.MODEL).unlink()
     (tmp_path / loop.CHECKPOINT).write_bytes(b"garbage")
     with pytest.raises(InputError, match="not a checkpoint"):
-        loop.fit(Line(), fabric, tmp_path)
+        loop.fit(Line(), device, tmp_path)
 
 
 def test_cosine_ends_at_one_percent():

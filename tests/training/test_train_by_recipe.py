@@ -5,10 +5,10 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from lightning_fabric import Fabric
 from safetensors.torch import load_file
 from torch import nn
 
+from hcnet.inference.device import Device
 from hcnet.nets.recipe import Leg, Recipe
 from hcnet.training.folder import write_array
 from hcnet.training.logbook import read_log
@@ -55,9 +55,9 @@ def _train(recipe, sources, folder, seen=None):
         return {"loss": (model(batch["image"]) - batch["tumour"]).square().mean()}
 
     config = tiny_config("kis.epochs=4", "kis.steps_per_epoch=3")
-    fabric = Fabric(accelerator="cpu", devices=1)
+    device = Device(torch.device("cpu"), "32-true")
     return train_by_recipe(
-        "two", Two, recipe, sources, (4.0, 4.0, 4.0), folder, config, fabric, loss=loss
+        "two", Two, recipe, sources, (4.0, 4.0, 4.0), folder, config, device, loss=loss
     )
 
 

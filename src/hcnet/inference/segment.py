@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from hcnet.cohorts.case import Case
 from hcnet.inference.bundle import Bundle, BundleInfo
-from hcnet.inference.device import Computes
+from hcnet.inference.device import Device
 from hcnet.inference.ensemble import FLIPS, NO_FLIPS, Flip, OneBar, chosen_members
 from hcnet.inference.input_check import check_input
 from hcnet.inference.segmentation import Passes, Segmentation
@@ -26,7 +26,7 @@ from hcnet.settings import InferenceSettings, Patch
 def segment(
     case: Case,
     bundle: Bundle,
-    device: Computes,
+    device: Device,
     *,
     threshold: float | None = None,
     members: int | None = None,
@@ -80,7 +80,7 @@ def _add_passes(
     case: str,
     bundle: Bundle,
     inference: InferenceSettings,
-    device: Computes,
+    device: Device,
     count: int,
     tta: bool,
     progress: Progress,
@@ -119,7 +119,7 @@ class _Predictor:
     kis: nn.Module
     info: BundleInfo
     inference: InferenceSettings
-    device: Computes
+    device: Device
 
     def maps(self, image: Tensor, progress: Progress, case: str) -> Tensor:
         """Class probabilities (K+1, X, Y, Z) of (1, X, Y, Z)."""
@@ -171,7 +171,7 @@ def predict_maps(
     image: Tensor,
     patch: Patch,
     inference: InferenceSettings,
-    device: Computes,
+    device: Device,
     progress: Progress = SILENT,
     name: str = "windows",
 ) -> Tensor:
@@ -188,7 +188,7 @@ def predict_tumour(
     form: str,
     patch: Patch,
     inference: InferenceSettings,
-    device: Computes,
+    device: Device,
     progress: Progress = SILENT,
     name: str = "windows",
 ) -> Tensor:
@@ -218,7 +218,7 @@ def _window(
     image: Tensor,
     patch: Patch,
     inference: InferenceSettings,
-    device: Computes,
+    device: Device,
 ) -> tuple[Patch, float]:
     """Size of the windows of an image (C, X, Y, Z) and what they share with their neighbours."""
     if inference.windows == "patch":

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from hcnet.inference.device import Computes
+from hcnet.inference.device import Device
 from hcnet.progress import SILENT, Progress
 
 Patch = tuple[int, int, int]
@@ -26,7 +26,7 @@ def predict(
     inputs: Sequence[Tensor],
     patch: Patch,
     overlap: float,
-    device: Computes,
+    device: Device,
     progress: Progress = SILENT,
     name: str = "windows",
 ) -> Tensor:
@@ -110,7 +110,7 @@ def _padded(volume: Tensor, patch: Patch) -> Tensor:
     return F.pad(volume[None], halves, mode="replicate")[0]
 
 
-def _window(part: Tensor, device: Computes) -> Tensor:
+def _window(part: Tensor, device: Device) -> Tensor:
     """A part (C, x, y, z) of a volume as a network takes it."""
     return part[None].to(device.device).contiguous(memory_format=torch.channels_last_3d)
 

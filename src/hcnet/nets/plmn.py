@@ -288,7 +288,7 @@ def prototype_guided_loss(network: nn.Module, batch: Batch) -> dict[str, Tensor]
     drawn = rows(heads.similarities, voxels)
     ppc = contrastive_loss(drawn, targets, TEMPERATURE)
     ppd = distance_loss(drawn, targets)
-    if prototypes.training:  # and not the network's: a wrapper of Fabric has a mode of its own
+    if prototypes.training:  # and not the network's: a wrapper has a mode of its own
         prototypes.update(rows(heads.embeddings, voxels), targets)
     loss = sum(terms.values(), 0.3 * (ce + 0.01 * ppc + 0.001 * ppd))
     return {"loss": loss, **terms, "ce": ce, "ppc": ppc, "ppd": ppd}

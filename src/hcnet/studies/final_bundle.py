@@ -20,7 +20,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from lightning_fabric import Fabric
 from torch import nn
 
 from hcnet.cohorts.cohort import Cohort
@@ -30,11 +29,11 @@ from hcnet.evaluation.calibration import CalibrationResult
 from hcnet.evaluation.hierarchical import crossed_mean
 from hcnet.files import read_json
 from hcnet.inference.bundle import Bundle, WeightsForm, network_facts, write_bundle
+from hcnet.inference.device import Device
 from hcnet.inference.input_statistics import training_statistics
 from hcnet.kinetics.clustering import Clustering
 from hcnet.prepare.cache import CachedCase, prepared_cases
 from hcnet.progress import SILENT, Progress
-from hcnet.runtime import make_fabric
 from hcnet.studies.ablation.arms import ARMS, BASELINE
 from hcnet.studies.ablation.out_of_fold import METHOD, arm_folders, out_of_fold
 from hcnet.studies.ablation.run import RESULTS
@@ -42,6 +41,7 @@ from hcnet.studies.ablation.segmenters import ArmFiles, train_arm
 from hcnet.studies.map_stages import Maps, label_cases, predict_maps
 from hcnet.studies.material import Material, Split, check_cohorts
 from hcnet.studies.truth import references
+from hcnet.training.descent import training_device
 from hcnet.training.folder import COHORT, RunFolder, open_run, read_run_config, same_cases
 from hcnet.training.stage_kis import stage3_channels
 
@@ -159,7 +159,7 @@ def _train(
     progress: Progress,
 ) -> tuple[list[nn.Module], list[nn.Module]]:
     """HIPMs and KIS-Nets of all members; the classes of the first serve all."""
-    fabric = make_fabric(config.precision)
+    device = training_device(config.precision)
     hipms: list[nn.Module] = []
     segmenters: list[nn.Module] = []
     for number, (material, folder) in enumerate(zip(learners, folders, strict=True)):
@@ -172,8 +172,8 @@ def _train(
             Clustering.load(folders[0].kinetics).save(stages.kinetics)
         own = label_cases(Maps(), everyone, stages, own, progress)
         if not hipms or not share_maps:
-            hipms.append(predict_maps(Maps(), material, stages, own, fabric, progress).hipm)
-        segmenters.append(_segmenter(material, folder, stages, own, fabric, progress))
+            hipms.append(predict_maps(Maps(), material, stages, own, device, progress).hipm)
+        segmenters.append(_segmenter(material, folder, stages, own, device, progress))
     return hipms, segmenters
 
 
@@ -188,7 +188,7 @@ def _segmenter(
     folder: RunFolder,
     maps: RunFolder,
     config: Config,
-    fabric: Fabric,
+    device: Device,
     progress: Progress,
 ) -> nn.Module:
     """KIS-Net of one member, on the maps that lie in a folder, its own or another's."""
@@ -197,7 +197,7 @@ def _segmenter(
         {case.name: maps.maps(case.name) for case in material.learn},
     )
     method = next(arm for arm in ARMS if arm.name == METHOD)
-    return train_arm(method, material, files, folder.kis, config, fabric, progress)
+    return train_arm(method, material, files, folder.kis, config, device, progress)
 
 
 def _read_results(crossed: Path) -> dict[str, Any]:

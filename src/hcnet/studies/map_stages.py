@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from lightning_fabric import Fabric
 from torch import nn
 
 from hcnet.config import Config
 from hcnet.evaluation.map_metrics import MapTable, evaluate_maps
 from hcnet.files import write_text
+from hcnet.inference.device import Device
 from hcnet.kinetics.alternatives import Alternative, fit_alternative
 from hcnet.kinetics.clustering import CODEBOOK, Clusterer, Clustering, map_exam
 from hcnet.kinetics.tic import choose_time_grid
@@ -90,7 +90,7 @@ def predict_maps(
     material: Material,
     folder: RunFolder,
     config: Config,
-    fabric: Fabric,
+    device: Device,
     progress: Progress = SILENT,
 ) -> PredictedMaps:
     """Stage 2: a map of every case of the cohort, by default from an HIPM that has not seen it.
@@ -103,12 +103,12 @@ def predict_maps(
         material: the cases.
         folder: with the labels of stage 1; gets `hipm/`.
         config: as `label_cases` returned it.
-        fabric: device and precision.
+        device: where and in what numbers to compute.
         progress: listener.
     """
     learn = _learners(maps, material)
     hipm = train_and_map(
-        material.split.train, learn, material.hold, folder, config, fabric, progress
+        material.split.train, learn, material.hold, folder, config, device, progress
     )
     pairs = (
         (case.name, np.load(folder.labels(case.name)), map_labels(np.load(folder.maps(case.name))))

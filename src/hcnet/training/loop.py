@@ -1,7 +1,7 @@
 """The training loop, one for all stages.
 
 A stage is a `Task`: a model, its batches and its losses. The loop owns what they have in common:
-device and precision (Lightning Fabric), learning rate, gradient clipping, log, checkpoints and
+device and precision, learning rate, gradient clipping, log, checkpoints and
 resuming. Step n sees the same batch, learning rate and random numbers (of dropout) whether or not
 the run was stopped before it, so a resumed run ends where an undisturbed one does.
 """
@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from hcnet.errors import TrainingError
+from hcnet.inference.device import Device
 from hcnet.progress import SILENT, Progress
 from hcnet.training.checkpoint import load_checkpoint, load_model, save_checkpoint, save_model
+from hcnet.training.descent import Descent
 from hcnet.training.logbook import Logbook
 
 logger = logging.getLogger(__name__)
@@ -61,12 +62,12 @@ class Task(Protocol):
         ...
 
 
-def fit(task: Task, fabric: Fabric, folder: Path, progress: Progress = SILENT) -> nn.Module:
+def fit(task: Task, device: Device, folder: Path, progress: Progress = SILENT) -> nn.Module:
     """Train `task.model`; take up from the folder's checkpoint, or load what is trained already.
 
     Args:
         task: model, batches, losses.
-        fabric: device and precision.
+        device: where and in what numbers to compute.
         folder: gets `log.jsonl`, `tensorboard/`, a checkpoint while training, and at the end
             `model.safetensors`. The weights are those of the last step: none is picked by its
             validation score, so that score stays honest.
@@ -75,7 +76,7 @@ def fit(task: Task, fabric: Fabric, folder: Path, progress: Progress = SILENT) -
     Torch's seed, as it is at the call, decides the random numbers of every step.
 
     Returns:
-        the trained model, on the fabric's device, in evaluation mode.
+        the trained model, on the device, in evaluation mode.
 
     Raises:
         InputError: the checkpoint or weights belong to another network.
@@ -85,13 +86,14 @@ def fit(task: Task, fabric: Fabric, folder: Path, progress: Progress = SILENT) -
     finished = folder / MODEL
     if finished.exists():
         load_model(finished, task.model)
-        return fabric.to_device(task.model).eval()
+        return task.model.to(device.device).eval()
+    task.model.to(device.device)  # where the state of its optimiser then goes, too
     optimiser = task.optimiser()
     checkpoint = folder / CHECKPOINT
     done = load_checkpoint(checkpoint, task.model, optimiser) if checkpoint.exists() else 0
     if done:
         logger.info("%s: resumed at step %d", task.name, done)
-    model, optimiser = fabric.setup(task.model, optimiser)
+    descent = Descent(task.model, optimiser, device)
 
     seed = torch.initial_seed()
     total = task.epochs * task.steps_per_epoch
@@ -105,15 +107,16 @@ def fit(task: Task, fabric: Fabric, folder: Path, progress: Progress = SILENT) -
         for group in optimiser.param_groups:
             group["lr"] = task.lr(step / task.steps_per_epoch)
         _seed((seed * _SEED_STEP + step) % _SEEDS)
-        optimiser.zero_grad(set_to_none=True)
-        losses = task.losses(model, fabric.to_device(next(batches)))
+        losses = task.losses(descent.model, device.put(next(batches)))
         if not torch.isfinite(losses["loss"]):
             raise TrainingError(
                 f"{task.name}: the loss is not finite at step {step}; try a lower learning rate."
             )
-        fabric.backward(losses["loss"])
-        fabric.clip_gradients(model, optimiser, max_norm=task.clip_gradient)
-        optimiser.step()
+        if not descent.step(losses["loss"], task.clip_gradient):
+            raise TrainingError(
+                f"{task.name}: the gradient is not finite at step {step}; try a lower learning "
+                "rate."
+            )
         for name, value in losses.items():
             sums[name] += float(value.detach())
         if (step + 1) % task.steps_per_epoch:
@@ -121,13 +124,13 @@ def fit(task: Task, fabric: Fabric, folder: Path, progress: Progress = SILENT) -
 
         epoch = step // task.steps_per_epoch
         values = {name: value / task.steps_per_epoch for name, value in sums.items()}
-        values |= task.end_of_epoch(model, epoch)
+        values |= task.end_of_epoch(descent.model, epoch)
         values |= {"lr": optimiser.param_groups[0]["lr"], "seconds": time.monotonic() - started}
         logbook.write(epoch, values)
         sums.clear()
         _training_mode(task.model)
         if time.monotonic() - saved > SECONDS_BETWEEN_CHECKPOINTS and step + 1 < total:
-            save_checkpoint(checkpoint, task.model, optimiser.optimizer, step + 1)
+            save_checkpoint(checkpoint, task.model, optimiser, step + 1)
             saved = time.monotonic()
 
     logbook.close()

@@ -6,10 +6,10 @@ from itertools import pairwise
 from pathlib import Path
 
 import torch
-from lightning_fabric import Fabric
 from torch import nn
 
 from hcnet.config import Config
+from hcnet.inference.device import Device
 from hcnet.nets.recipe import Loss, Optimiser, Recipe
 from hcnet.progress import SILENT, Progress
 from hcnet.settings import StageSettings
@@ -27,7 +27,7 @@ def train_by_recipe(
     spacing_mm: tuple[float, ...],
     folder: Path,
     config: Config,
-    fabric: Fabric,
+    device: Device,
     progress: Progress = SILENT,
     *,
     settings: StageSettings | None = None,
@@ -46,7 +46,7 @@ def train_by_recipe(
         spacing_mm: of the prepared grid.
         folder: of this training; gets a folder for each leg.
         config: settings.
-        fabric: device and precision.
+        device: where and in what numbers to compute.
         progress: listener.
         settings: of the stage; None is `config.kis`.
         loss: of all legs, in place of the recipe's; None leaves them.
@@ -75,7 +75,7 @@ def train_by_recipe(
         )
         started += epochs * task.steps_per_epoch
         torch.manual_seed(config.seed)  # a leg that follows a loaded one must not tell
-        model = fit(task, fabric, folder / leg.name, progress)
+        model = fit(task, device, folder / leg.name, progress)
     return model
 
 

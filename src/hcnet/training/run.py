@@ -20,7 +20,8 @@ from hcnet.inference.bundle import network_facts, write_bundle
 from hcnet.inference.input_statistics import training_statistics
 from hcnet.prepare.cache import CachedCase, prepared_cases
 from hcnet.progress import SILENT, Progress
-from hcnet.runtime import best_precision, environment, make_fabric
+from hcnet.runtime import best_precision, environment
+from hcnet.training.descent import training_device
 from hcnet.training.folder import open_run, same_cases
 from hcnet.training.label_maps import run_kinetics
 from hcnet.training.split import patient_of, split_patients
@@ -62,7 +63,7 @@ def train_run(
     train, held_out = split_patients(cohort.cases, config.validation_share, config.seed)
     _check_masks(cohort, train, held_out)
     precision = best_precision() if config.precision == "auto" else config.precision
-    fabric = make_fabric(precision)
+    device = training_device(precision)
     folder = open_run(out, config)
     cases = prepared_cases(cohort.cases, config.prepare, folder.cache, progress)
     same_cases(folder, {case.name: case.folder.name for case in cases})
@@ -88,15 +89,15 @@ def train_run(
     clustering = run_kinetics(learn, hold, folder, config, progress)
 
     progress.message("stage 2 of 3: heterogeneity prediction (HIPM)")
-    hipm = train_and_map(train, learn, hold, folder, config, fabric, progress)
-    maps = score_maps(hipm, hold, folder, config, fabric)
+    hipm = train_and_map(train, learn, hold, folder, config, device, progress)
+    maps = score_maps(hipm, hold, folder, config, device)
 
     progress.message("stage 3 of 3: tumour segmentation (KIS-Net)")
     judged = [case for case in hold if "tumour" in case.files]
-    networks = {"KIS-Net": train_kis(masked, judged, folder, config, fabric, progress)}
+    networks = {"KIS-Net": train_kis(masked, judged, folder, config, device, progress)}
     if baseline:
         networks["ResUNet"] = train_kis(
-            masked, judged, folder, config, fabric, progress, with_maps=False
+            masked, judged, folder, config, device, progress, with_maps=False
         )
     references = {
         case.name: case.tumour
@@ -105,7 +106,7 @@ def train_run(
     }
     patients = {case.name: patient_of(case) for case in held_out}
     results = validate(
-        networks, judged, references, patients, maps, folder, config, fabric, progress
+        networks, judged, references, patients, maps, folder, config, device, progress
     )
 
     if not (folder.bundle / BUNDLE_JSON).exists():

@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from lightning_fabric import Fabric
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from hcnet.cohorts.case import Case
 from hcnet.config import Config
 from hcnet.evaluation.map_metrics import MapTable, evaluate_maps
+from hcnet.inference.device import Device
 from hcnet.inference.segment import predict_maps
 from hcnet.nets.losses import heterogeneity_loss, inverse_frequency_weights
 from hcnet.nets.registry import build_network
@@ -37,7 +37,7 @@ def train_hipm(
     name: str,
     folder: RunFolder,
     config: Config,
-    fabric: Fabric,
+    device: Device,
     progress: Progress = SILENT,
 ) -> nn.Module:
     """Train one HIPM, or load it where it is trained already.
@@ -48,7 +48,7 @@ def train_hipm(
         name: of its folder under `hipm/`: `fold0`, ..., `final`.
         folder: the run.
         config: settings.
-        fabric: device and precision.
+        device: where and in what numbers to compute.
         progress: listener.
 
     Returns:
@@ -59,10 +59,10 @@ def train_hipm(
     weights = inverse_frequency_weights(class_frequencies(labels, classes))
 
     def loss(model: nn.Module, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        return heterogeneity_loss(model(batch["image"]), batch["labels"], weights.to(fabric.device))
+        return heterogeneity_loss(model(batch["image"]), batch["labels"], weights.to(device.device))
 
     def validate(model: nn.Module) -> dict[str, float]:
-        scores = score_maps(model, held_out, folder, config, fabric).pooled
+        scores = score_maps(model, held_out, folder, config, device).pooled
         return {"mean_accuracy": scores.mean_accuracy, "mean_iou": scores.mean_iou}
 
     torch.manual_seed(config.seed)
@@ -89,7 +89,7 @@ def train_hipm(
         seed=config.seed,
         workers=config.loader_workers,
     )
-    return fit(task, fabric, folder.hipm / name, progress)
+    return fit(task, device, folder.hipm / name, progress)
 
 
 def train_and_map(
@@ -98,7 +98,7 @@ def train_and_map(
     held_out: Sequence[CachedCase],
     folder: RunFolder,
     config: Config,
-    fabric: Fabric,
+    device: Device,
     progress: Progress = SILENT,
 ) -> nn.Module:
     """All of stage 2: maps of all cases, and the HIPM that is kept.
@@ -109,19 +109,19 @@ def train_and_map(
         held_out: cases for validation.
         folder: the run.
         config: settings.
-        fabric: device and precision.
+        device: where and in what numbers to compute.
         progress: listener.
     """
-    hipm = train_hipm(learn, held_out, "final", folder, config, fabric, progress)
-    write_maps(hipm, held_out, folder, config, fabric, progress)
+    hipm = train_hipm(learn, held_out, "final", folder, config, device, progress)
+    write_maps(hipm, held_out, folder, config, device, progress)
     for number, fold in enumerate(folds_of(train, config.hipm.folds, config.seed)):
         inside = {case.name for case in fold}
         here = [case for case in learn if case.name in inside]
         partial = hipm
         if config.hipm.folds > 1:
             rest = [case for case in learn if case.name not in inside]
-            partial = train_hipm(rest, here, f"fold{number}", folder, config, fabric, progress)
-        write_maps(partial, here, folder, config, fabric, progress)
+            partial = train_hipm(rest, here, f"fold{number}", folder, config, device, progress)
+        write_maps(partial, here, folder, config, device, progress)
     return hipm
 
 
@@ -130,19 +130,19 @@ def write_maps(
     cases: Sequence[CachedCase],
     folder: RunFolder,
     config: Config,
-    fabric: Fabric,
+    device: Device,
     progress: Progress = SILENT,
 ) -> None:
     """Predict and store the class probabilities of `cases`, leaving those that are there."""
     for case in progress.track(cases, "predicting maps"):
         if not folder.maps(case.name).exists():
-            write_array(folder.maps(case.name), predicted(model, case, config, fabric).numpy())
+            write_array(folder.maps(case.name), predicted(model, case, config, device).numpy())
 
 
-def predicted(model: nn.Module, case: CachedCase, config: Config, fabric: Fabric) -> Tensor:
+def predicted(model: nn.Module, case: CachedCase, config: Config, device: Device) -> Tensor:
     """Class probabilities (K+1, X, Y, Z), float16 as they are stored for stage 3."""
     image = torch.from_numpy(np.array(case.image))[None]
-    return predict_maps(model, image, config.hipm.patch, config.inference, fabric).half()
+    return predict_maps(model, image, config.hipm.patch, config.inference, device).half()
 
 
 def score_maps(
@@ -150,14 +150,14 @@ def score_maps(
     cases: Sequence[CachedCase],
     folder: RunFolder,
     config: Config,
-    fabric: Fabric,
+    device: Device,
 ) -> MapTable:
     """Mean Accuracy and Mean IoU (paper Fig. 3), inside the breast, on the prepared grid."""
 
     def pairs() -> Iterator[tuple[str, NDArray[Any], NDArray[Any]]]:
         for case in cases:
             truth = np.load(folder.labels(case.name), mmap_mode="r")
-            yield case.name, truth, map_labels(predicted(model, case, config, fabric).numpy())
+            yield case.name, truth, map_labels(predicted(model, case, config, device).numpy())
 
     return evaluate_maps(pairs(), config.kinetics.k)
 

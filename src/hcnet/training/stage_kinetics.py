@@ -21,11 +21,11 @@ from hcnet.kinetics.quality import Composition, Quality, Spread, kmeans_referenc
 from hcnet.kinetics.settings import KineticsConfig
 from hcnet.kinetics.store import CurveStore
 from hcnet.kinetics.tic import choose_time_grid, kinetic_clock, scale_curves
-from hcnet.kinetics.vqvae import Quantised, clustering_losses, tend_codebook
+from hcnet.kinetics.vqvae import clustering_losses, tend_codebook
 from hcnet.prepare.cache import CachedCase
 from hcnet.prepare.prepare import PreparedCase
 from hcnet.progress import SILENT, Progress
-from hcnet.runtime import make_fabric
+from hcnet.training.descent import training_device
 from hcnet.training.loop import fit
 
 KMEANS_POINTS = 100_000
@@ -101,13 +101,11 @@ class ClusteringTask:
 
     def losses(self, model: nn.Module, batch: Tensor) -> dict[str, Tensor]:
         """Eq. (1)."""
-        # Fabric's wrapper hands back a plain tuple.
-        output = Quantised(*model(batch))
-        return clustering_losses(batch, output, self._config.beta, self._config.loss)
+        return clustering_losses(batch, model(batch), self._config.beta, self._config.loss)
 
     def end_of_epoch(self, model: nn.Module, epoch: int) -> dict[str, float]:
         """Start, settle and revive codes."""
-        del model  # the wrapper shares its parameters with the model itself
+        del model  # it shares its parameters with the model itself
         return tend_codebook(self.model, self._curves, self._config, epoch, self._seed)  # type: ignore[arg-type]
 
 
@@ -191,7 +189,7 @@ def fit_sample(
     scaled = torch.from_numpy(scale_curves(raw, config.scale))
     task = ClusteringTask(scaled, config, seed)
     # Distances between nearby latents need more digits than bf16 has.
-    model = fit(task, make_fabric("32-true"), folder, progress)
+    model = fit(task, training_device("32-true"), folder, progress)
     return Clustering.fit_order(model, raw, config, grid)  # type: ignore[arg-type]
 
 

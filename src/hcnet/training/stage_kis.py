@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from hcnet.config import Config
+from hcnet.inference.device import Device
 from hcnet.inference.segment import as_map_input, predict_tumour
 from hcnet.nets.losses import segmentation_loss
 from hcnet.nets.recipe import Loss
@@ -37,7 +37,7 @@ def train_kis(
     held_out: Sequence[CachedCase],
     folder: RunFolder,
     config: Config,
-    fabric: Fabric,
+    device: Device,
     progress: Progress = SILENT,
     *,
     with_maps: bool = True,
@@ -49,7 +49,7 @@ def train_kis(
         held_out: cases for validation while training.
         folder: the run.
         config: settings.
-        fabric: device and precision.
+        device: where and in what numbers to compute.
         progress: listener.
         with_maps: False trains the baseline.
 
@@ -60,7 +60,7 @@ def train_kis(
     def validate(model: nn.Module) -> dict[str, float]:
         scores = []
         for case in held_out:
-            found = tumour_probability(model, case, folder, config, fabric, with_maps).numpy()
+            found = tumour_probability(model, case, folder, config, device, with_maps).numpy()
             mask = (found >= config.inference.threshold) & (np.asarray(case.breast) > 0)
             truth = np.asarray(case.tumour) > 0
             scores.append(2 * (mask & truth).sum() / max(mask.sum() + truth.sum(), 1))
@@ -84,7 +84,7 @@ def train_kis(
         cases[0].grid.spacing,
         folder.kis if with_maps else folder.baseline,
         config,
-        fabric,
+        device,
         progress,
         validate=validate,
     )
@@ -97,7 +97,7 @@ def train_segmenter(
     spacing_mm: tuple[float, ...],
     folder: Path,
     config: Config,
-    fabric: Fabric,
+    device: Device,
     progress: Progress = SILENT,
     *,
     loss: Loss | None = None,
@@ -116,7 +116,7 @@ def train_segmenter(
         spacing_mm: of the prepared grid.
         folder: of this training.
         config: settings.
-        fabric: device and precision.
+        device: where and in what numbers to compute.
         progress: listener.
         loss: terms from the model and a batch; None is `tumour_loss`.
         validate: see `PatchTask`.
@@ -134,7 +134,7 @@ def train_segmenter(
         seed=config.seed,
         workers=config.loader_workers,
     )
-    return fit(task, fabric, folder, progress)
+    return fit(task, device, folder, progress)
 
 
 def tumour_loss(model: nn.Module, batch: dict[str, Tensor], config: Config) -> dict[str, Tensor]:
@@ -163,12 +163,12 @@ def tumour_probability(
     case: CachedCase,
     folder: RunFolder,
     config: Config,
-    fabric: Fabric,
+    device: Device,
     with_maps: bool,
 ) -> Tensor:
     """Tumour probability (X, Y, Z) of a prepared case whose maps are in `folder`."""
     image = torch.from_numpy(np.array(case.image))[None]
     maps = torch.from_numpy(np.load(folder.maps(case.name))).float() if with_maps else None
     return predict_tumour(
-        model, image, maps, config.kis.maps, config.kis.patch, config.inference, fabric
+        model, image, maps, config.kis.maps, config.kis.patch, config.inference, device
     )

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from lightning_fabric import Fabric
 from numpy.typing import NDArray
 from torch import nn
 
@@ -17,6 +16,7 @@ from hcnet.evaluation.statistics import PairedComparison
 from hcnet.evaluation.tables import as_json, interval_text, maps_as_json, write_csv
 from hcnet.files import write_json
 from hcnet.inference.decide import tumour_mask
+from hcnet.inference.device import Device
 from hcnet.prepare.cache import CachedCase
 from hcnet.progress import SILENT, Progress
 from hcnet.training.folder import RunFolder
@@ -75,7 +75,7 @@ def validate(
     maps: MapTable,
     folder: RunFolder,
     config: Config,
-    fabric: Fabric,
+    device: Device,
     progress: Progress = SILENT,
 ) -> Results:
     """Segment held-out cases, write their masks to `validation/` and score them.
@@ -88,7 +88,7 @@ def validate(
         maps: scores of HIPM on the same patients.
         folder: the run.
         config: settings.
-        fabric: device and precision.
+        device: where and in what numbers to compute.
         progress: listener.
     """
     tables = {}
@@ -96,7 +96,7 @@ def validate(
         rows = []
         for case in progress.track(cases, f"validating {name}"):
             probability = tumour_probability(
-                model, case, folder, config, fabric, with_maps=name == "KIS-Net"
+                model, case, folder, config, device, with_maps=name == "KIS-Net"
             )
             mask = native_mask(case, probability.numpy(), config)
             write_nifti(mask, folder.validation / name.lower() / f"{case.name}.nii.gz")

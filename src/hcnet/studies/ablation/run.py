@@ -19,7 +19,7 @@ from hcnet.config import Config
 from hcnet.errors import ConfigError
 from hcnet.files import write_aside, write_json, write_text
 from hcnet.progress import SILENT, Progress
-from hcnet.runtime import best_precision, environment, make_fabric
+from hcnet.runtime import Precision, best_precision, environment
 from hcnet.studies.ablation.figure import forest_figure
 from hcnet.studies.ablation.out_of_fold import CALIBRATION, METHOD, arm_folders, out_of_fold
 from hcnet.studies.ablation.plan import Plan, make_plan
@@ -43,6 +43,7 @@ from hcnet.studies.material import (
     split_into_folds,
 )
 from hcnet.studies.truth import EXACT, READER, is_phantom
+from hcnet.training.descent import training_device
 from hcnet.training.folder import RunFolder, open_run, same_cases
 from hcnet.training.split import patient_of
 
@@ -202,12 +203,12 @@ def _train_fold(
     progress: Progress,
 ) -> list[ArmRecord]:
     """The records of all arms in one fold of a seed."""
-    fabric = make_fabric(_precision(config))
+    device = training_device(_precision(config))
 
     def of_seed(seed: int, first: SeedTrainings | None) -> SeedTrainings:
         own = config.model_copy(update={"seed": config.seed + seed})
         root = _root(seed, fold, folds, out)
-        return SeedTrainings(folds[fold], plan, out, root, own, fabric, progress, fold, first)
+        return SeedTrainings(folds[fold], plan, out, root, own, device, progress, fold, first)
 
     first = of_seed(0, None) if plan.share_maps and number else None
     trainings = of_seed(number, first)
@@ -226,7 +227,7 @@ def _root(number: int, fold: int, folds: Sequence[Material], out: Path) -> Path:
     return seed / f"fold{fold}" if len(folds) > 1 else seed
 
 
-def _precision(config: Config) -> str:
+def _precision(config: Config) -> Precision:
     return best_precision() if config.precision == "auto" else config.precision
 
 

@@ -8,10 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from lightning_fabric import Fabric
 from numpy.typing import NDArray
 
 from hcnet.config import Config
+from hcnet.inference.device import Device
 from hcnet.nets.registry import count_parameters
 from hcnet.prepare.cache import CachedCase
 from hcnet.progress import SILENT, Progress
@@ -46,7 +46,7 @@ class SeedTrainings:
         out: folder of the ablation, for files that all seeds share.
         root: folder of this seed and split.
         config: settings, with this seed.
-        fabric: device and precision.
+        device: where and in what numbers to compute.
         progress: listener.
         fold: number of the split.
         first: the trainings of the first seed on this split, whose maps serve this one, too; None
@@ -60,7 +60,7 @@ class SeedTrainings:
         out: Path,
         root: Path,
         config: Config,
-        fabric: Fabric,
+        device: Device,
         progress: Progress = SILENT,
         fold: int = 0,
         first: "SeedTrainings | None" = None,
@@ -73,7 +73,7 @@ class SeedTrainings:
         self.first = first
         self.maps_root = root if first is None else first.root
         self.config = config
-        self.fabric = fabric
+        self.device = device
         self.progress = progress
         self._labelled: dict[str, Config] = {}
         self._predicted: dict[str, PredictedMaps] = {}
@@ -88,10 +88,10 @@ class SeedTrainings:
         maps = self._maps(arm.maps) if arm.maps is not None and arm.needs_hipm else None
         files = self._files(arm, config)
         network = folder / SEGMENTER
-        model = train_arm(arm, self.material, files, network, config, self.fabric, self.progress)
+        model = train_arm(arm, self.material, files, network, config, self.device, self.progress)
 
         def probability(case: CachedCase) -> NDArray[np.float16]:
-            found = tumour_probability(model, arm, case, files, config, self.fabric)
+            found = tumour_probability(model, arm, case, files, config, self.device)
             kept = found.numpy().astype(np.float16)
             write_array(folder / PROBABILITIES / f"{case.name}.npy", kept)
             return kept  # what is scored is what is kept
@@ -156,7 +156,7 @@ class SeedTrainings:
         if name not in self._predicted:
             folder = RunFolder(self.maps_root / name)
             self._predicted[name] = predict_maps(
-                MAPS[name], self.material, folder, self._labels(name), self.fabric, self.progress
+                MAPS[name], self.material, folder, self._labels(name), self.device, self.progress
             )
         return self._predicted[name]
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from hcnet.config import Config
+from hcnet.inference.device import Device
 from hcnet.inference.segment import as_map_input
 from hcnet.inference.windows import predict, tumour_model
 from hcnet.nets.auxiliary import AuxiliaryNet
@@ -70,7 +70,7 @@ def train_arm(
     files: ArmFiles,
     folder: Path,
     config: Config,
-    fabric: Fabric,
+    device: Device,
     progress: Progress = SILENT,
 ) -> nn.Module:
     """Train the network of an arm, or load it where it is trained already.
@@ -81,7 +81,7 @@ def train_arm(
         files: what it learns from.
         folder: of this training.
         config: settings, with the number of classes of the arm's maps.
-        fabric: device and precision.
+        device: where and in what numbers to compute.
         progress: listener.
     """
     sources = [_source(case, case.files["tumour"], files) for case in material.learn]
@@ -90,7 +90,7 @@ def train_arm(
         for case in material.extra
         if case.name in files.pseudo
     ]
-    loss = _auxiliary_loss(sources, config, fabric) if arm.network == "auxiliary" else None
+    loss = _auxiliary_loss(sources, config, device) if arm.network == "auxiliary" else None
     return train_segmenter(
         arm.name,
         lambda: build_arm(arm, config),
@@ -98,14 +98,14 @@ def train_arm(
         material.learn[0].grid.spacing,
         folder,
         config,
-        fabric,
+        device,
         progress,
         loss=loss,
     )
 
 
 def tumour_probability(
-    model: nn.Module, arm: Arm, case: CachedCase, files: ArmFiles, config: Config, fabric: Fabric
+    model: nn.Module, arm: Arm, case: CachedCase, files: ArmFiles, config: Config, device: Device
 ) -> Tensor:
     """Tumour probability (X, Y, Z) of a prepared case by a trained arm."""
     image = torch.from_numpy(np.array(np.load(files.images[case.name]), np.float32))
@@ -114,11 +114,11 @@ def tumour_probability(
         guide = torch.from_numpy(np.load(files.guides[case.name]))
         inputs.append(as_map_input(guide, config.kis.maps))
     return predict(
-        tumour_model(fabric.to_device(model)),
+        tumour_model(model.to(device.device)),
         inputs,
         config.kis.patch,
         config.inference.overlap,
-        fabric,
+        device,
     )[0]
 
 
@@ -131,7 +131,7 @@ def _source(case: CachedCase, tumour: Path, files: ArmFiles) -> PatchSource:
     return PatchSource(case.name, arrays, tumour)
 
 
-def _auxiliary_loss(sources: list[PatchSource], config: Config, fabric: Fabric) -> Loss:
+def _auxiliary_loss(sources: list[PatchSource], config: Config, device: Device) -> Loss:
     """Losses of stages 3 and 2 added, one for each head."""
     labels = [np.load(source.arrays["labels"], mmap_mode="r") for source in sources]
     weights = inverse_frequency_weights(class_frequencies(labels, config.kinetics.k + 1))
@@ -144,7 +144,7 @@ def _auxiliary_loss(sources: list[PatchSource], config: Config, fabric: Fabric) 
             lambda_=config.kis.lambda_,
             lambda_on=config.kis.lambda_on,
         )
-        kinds = heterogeneity_loss(logits[:, 1:], batch["labels"], weights.to(fabric.device))
+        kinds = heterogeneity_loss(logits[:, 1:], batch["labels"], weights.to(device.device))
         return {"loss": tumour["loss"] + kinds["loss"], "tumour": tumour["loss"],
                 "map": kinds["loss"]}  # fmt: skip
 

@@ -20,11 +20,8 @@ from hcnet.settings import NetworkSettings
 from hcnet.studies.compare.plan import Task
 
 if TYPE_CHECKING:
-    from lightning_fabric import Fabric
-    from torch import nn
-    from torch.optim import Optimizer
-
     from hcnet.nets.recipe import Loss
+    from hcnet.training.descent import Descent
 
 STEPS = 2
 """Timed after one that is not."""
@@ -105,11 +102,12 @@ def measure(spec: Spec) -> Measured:
     from hcnet.nets.blocks import channels_last
     from hcnet.nets.cost import network_cost
     from hcnet.nets.registry import build_network, network_recipe
-    from hcnet.runtime import device_name, make_fabric, peak_memory_mb
+    from hcnet.runtime import device_name, peak_memory_mb
     from hcnet.studies.compare.trainings import one_leg
+    from hcnet.training.descent import Descent, training_device
     from hcnet.training.recipe import make_optimiser
 
-    fabric = make_fabric(spec.config.precision)
+    device = training_device(spec.config.precision)
     torch.manual_seed(0)
     stage = spec.config.kis
     total = spec.channels + (spec.guide_channels if spec.guide == "maps" else 0)
@@ -118,7 +116,7 @@ def measure(spec: Spec) -> Measured:
     )
     recipe = network_recipe(spec.network.name)
     legs = recipe.legs if spec.task == "tumour" else one_leg(spec.network.name).legs
-    batch = fabric.to_device(_noise(spec, stage.batch_size))
+    batch = device.put(_noise(spec, stage.batch_size))
     seconds = 0.0
     for leg in legs:
         for label, parameter in network.named_parameters():
@@ -126,19 +124,19 @@ def measure(spec: Spec) -> Measured:
         optimiser = make_optimiser(recipe.optimiser, 0.0)(
             [p for p in network.parameters() if p.requires_grad]
         )
-        model, optimiser = fabric.setup(network, optimiser)
-        step = partial(_step, fabric, model, optimiser, leg.loss or _loss(spec), batch)
-        seconds += leg.share * _timed(step, fabric.device.type)
+        descent = Descent(network, optimiser, device)
+        step = partial(_step, descent, leg.loss or _loss(spec), batch, stage.clip_gradient)
+        seconds += leg.share * _timed(step, device.device.type)
     network.eval()
-    window = fabric.to_device(_noise(spec, 1))
+    window = device.put(_noise(spec, 1))
     inputs = [window["image"], *([window[spec.guide]] if spec.guide else [])]
 
     def forward() -> None:
-        with torch.inference_mode(), fabric.autocast():
+        with torch.inference_mode(), device.autocast():
             network(*inputs)
 
-    window_s = _timed(forward, fabric.device.type)
-    on_gpu = fabric.device.type == "cuda"
+    window_s = _timed(forward, device.device.type)
+    on_gpu = device.device.type == "cuda"
     peak = torch.cuda.max_memory_allocated() >> 20 if on_gpu else peak_memory_mb()
     cost = network_cost(
         spec.network.name,
@@ -150,16 +148,8 @@ def measure(spec: Spec) -> Measured:
     return Measured(cost.flops, seconds, window_s, int(peak or 0), device_name())
 
 
-def _step(
-    fabric: "Fabric",
-    model: "nn.Module",
-    optimiser: "Optimizer",
-    loss: "Loss",
-    batch: dict[str, Any],
-) -> None:
-    optimiser.zero_grad(set_to_none=True)
-    fabric.backward(loss(model, batch)["loss"])
-    optimiser.step()
+def _step(descent: "Descent", loss: "Loss", batch: dict[str, Any], clip_gradient: float) -> None:
+    descent.step(loss(descent.model, batch)["loss"], clip_gradient)
 
 
 def _timed(work: Callable[[], None], device: str) -> float:

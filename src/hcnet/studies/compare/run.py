@@ -12,11 +12,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from lightning_fabric import Fabric
-
 from hcnet.config import Config
+from hcnet.inference.device import Device
 from hcnet.progress import SILENT, Progress
-from hcnet.runtime import best_precision, make_fabric
+from hcnet.runtime import best_precision
 from hcnet.studies.claims import claimed
 from hcnet.studies.compare.entries import Entry
 from hcnet.studies.compare.estimate import Estimated, estimate
@@ -25,6 +24,7 @@ from hcnet.studies.compare.records import MapRecord, TumourRecord
 from hcnet.studies.compare.trainings import METHOD, Place, predict_kinds, segment_tumours
 from hcnet.studies.map_stages import Maps, label_cases
 from hcnet.studies.material import Material, prepare_folds
+from hcnet.training.descent import training_device
 from hcnet.training.folder import RunFolder, open_run, same_cases
 
 Record = TumourRecord | MapRecord
@@ -98,7 +98,7 @@ def train_all(comparison: Comparison, progress: Progress = SILENT) -> list[Recor
     Returns:
         the records of all trainings, in the order of the plan.
     """
-    fabric = make_fabric(comparison.config.precision)
+    device = training_device(comparison.config.precision)
     everything = list(_trainings(comparison))
     for wait in (False, True):
         for entry, seed, fold in everything:
@@ -112,7 +112,7 @@ def train_all(comparison: Comparison, progress: Progress = SILENT) -> list[Recor
                         f"{entry.title}, seed {seed}, fold {fold} "
                         f"({done} of {len(everything)} trainings done)"
                     )
-                    _train(comparison, entry, seed, fold, fabric, progress).write(folder)
+                    _train(comparison, entry, seed, fold, device, progress).write(folder)
     return finished(comparison)
 
 
@@ -127,7 +127,7 @@ def _train(
     entry: Entry,
     seed: int,
     fold: int,
-    fabric: Fabric,
+    device: Device,
     progress: Progress,
 ) -> Record:
     root = comparison.out / f"seed{seed}" / f"fold{fold}"
@@ -137,7 +137,7 @@ def _train(
         comparison.out / "inputs",
         root,
         comparison.config.model_copy(update={"seed": comparison.config.seed + seed}),
-        fabric,
+        device,
     )
     if comparison.plan.task == "tumour":
         return segment_tumours(entry, place, progress)

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from lightning_fabric import Fabric
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from hcnet.config import Config
 from hcnet.evaluation.map_metrics import confusion_matrix
+from hcnet.inference.device import Device
 from hcnet.inference.segment import as_map_input, predict_maps
 from hcnet.inference.windows import predict, tumour_model
 from hcnet.nets.losses import heterogeneity_loss, inverse_frequency_weights
@@ -50,7 +50,7 @@ class Place:
         shared: folder of inputs that all trainings share.
         root: folder of this seed and fold.
         config: settings, with this seed.
-        fabric: device and precision.
+        device: where and in what numbers to compute.
     """
 
     material: Material
@@ -58,18 +58,18 @@ class Place:
     shared: Path
     root: Path
     config: Config
-    fabric: Fabric
+    device: Device
 
 
 def segment_tumours(entry: Entry, place: Place, progress: Progress = SILENT) -> TumourRecord:
     """Train and score one row of Table 1; what was done before an interruption is taken up."""
-    material, fabric = place.material, place.fabric
+    material, device = place.material, place.device
     folder, method = place.root / entry.name, RunFolder(place.root / METHOD)
     config, hipm, before, updates = place.config, None, [], 1
     if entry == OURS:
         maps = Maps(extra=bool(material.extra))
         config = label_cases(maps, material, method, place.config, progress)
-        hipm = map_stages.predict_maps(maps, material, method, config, fabric, progress).hipm
+        hipm = map_stages.predict_maps(maps, material, method, config, device, progress).hipm
         before = [method.kinetics, *(method.hipm / name for name in config.hipm.trainings)]
         updates += len(config.hipm.trainings)
     files = _input_files(entry, place, method, config, progress)
@@ -83,15 +83,15 @@ def segment_tumours(entry: Entry, place: Place, progress: Progress = SILENT) -> 
         material.learn[0].grid.spacing,
         folder,
         config,
-        fabric,
+        device,
         progress,
     )
     seconds: list[float] = []
 
     def probability(case: CachedCase) -> NDArray[Any]:
         started = time.perf_counter()
-        guide = None if hipm is None else predicted(hipm, case, config, fabric)
-        found = tumour_probability(model, case, files, config, fabric, guide).numpy()
+        guide = None if hipm is None else predicted(hipm, case, config, device)
+        found = tumour_probability(model, case, files, config, device, guide).numpy()
         seconds.append(time.perf_counter() - started)
         return found
 
@@ -116,7 +116,7 @@ def segment_tumours(entry: Entry, place: Place, progress: Progress = SILENT) -> 
 
 def predict_kinds(entry: Entry, place: Place, progress: Progress = SILENT) -> MapRecord:
     """Train and score one network of Fig. 3; the labels of stage 1 lie in the method's folder."""
-    material, fabric = place.material, place.fabric
+    material, device = place.material, place.device
     folder, method = place.root / entry.name, RunFolder(place.root / METHOD)
     config = label_cases(Maps(), material, method, place.config, progress)
     classes = config.kinetics.k + 1
@@ -126,7 +126,7 @@ def predict_kinds(entry: Entry, place: Place, progress: Progress = SILENT) -> Ma
     files = _input_files(entry, place, method, config, progress)
 
     def loss(model: nn.Module, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        return heterogeneity_loss(model(batch["image"]), batch["labels"], weights.to(fabric.device))
+        return heterogeneity_loss(model(batch["image"]), batch["labels"], weights.to(device.device))
 
     model = train_by_recipe(
         entry.title,
@@ -136,7 +136,7 @@ def predict_kinds(entry: Entry, place: Place, progress: Progress = SILENT) -> Ma
         material.learn[0].grid.spacing,
         folder,
         config,
-        fabric,
+        device,
         progress,
         settings=config.hipm,
         loss=loss,
@@ -145,7 +145,7 @@ def predict_kinds(entry: Entry, place: Place, progress: Progress = SILENT) -> Ma
     for case in progress.track(material.hold, f"scoring {entry.title}"):
         started = time.perf_counter()
         inputs = _image(case, files)
-        found = predict_maps(model, inputs, config.kis.patch, config.inference, fabric)
+        found = predict_maps(model, inputs, config.kis.patch, config.inference, device)
         seconds.append(time.perf_counter() - started)
         kinds = map_labels(found.numpy())
         write_array(folder / MAPS / f"{case.name}.npy", kinds)
@@ -172,7 +172,7 @@ def tumour_probability(
     case: CachedCase,
     files: InputFiles,
     config: Config,
-    fabric: Fabric,
+    device: Device,
     maps: Tensor | None = None,
 ) -> Tensor:
     """Tumour probability (X, Y, Z) of a prepared case.
@@ -182,7 +182,7 @@ def tumour_probability(
         case: the case.
         files: what the network sees.
         config: settings.
-        fabric: device and precision.
+        device: where and in what numbers to compute.
         maps: class probabilities in place of those in `files`.
     """
     inputs = [_image(case, files)]
@@ -193,11 +193,11 @@ def tumour_probability(
         flags = torch.from_numpy(np.load(files.guides[case.name]))
         inputs.append(flags.expand(-1, *case.grid.shape))
     return predict(
-        tumour_model(fabric.to_device(model)),
+        tumour_model(model.to(device.device)),
         inputs,
         config.kis.patch,
         config.inference.overlap,
-        fabric,
+        device,
     )[0]
 
 
