@@ -49,12 +49,13 @@ def tune_allocator() -> bool:
 
 
 def spare_memory() -> None:
-    """Let glibc give back every block of 1 MB or more, and torch ask Linux for pages of 2 MB.
+    """Let glibc give back every block of 8 MB or more, and torch ask Linux for pages of 2 MB.
 
     For a process that predicts, where one window's maps decide how much memory there must be. By
-    default glibc keeps more and more blocks below 32 MB. Large pages make up for most of the time
-    that fresh ones cost (UX-Net, a window of 96^3 on two cores: 12.6 s, with them 10.2; on a quiet
-    machine 7.65, with `tune_allocator` 7.0). Call it before torch's first tensor, and where
+    default glibc keeps more and more blocks below 32 MB. Smaller ones than 8 MB come and go too
+    often (UX-Net, a window of 96^3 on two cores: 6.7 s if those of 1 MB go back, else 5.7). Large
+    pages make up for most of the time that fresh ones cost (12.6 to 10.2 s, measured before
+    `hcnet.nets.winograd` was there). Call it before torch's first tensor, and where
     `tune_allocator` is not called after it. It does nothing where `HCNET_NO_MALLOPT` is set, or
     beyond Linux and glibc.
     """
