@@ -22,7 +22,6 @@ from hcnet.volumes.volume import to_canonical
 
 METHOD = "P"
 """The arm that becomes a bundle."""
-CALIBRATION = "calibration.json"
 
 
 @dataclass(frozen=True, eq=False)

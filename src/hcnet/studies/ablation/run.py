@@ -19,9 +19,10 @@ from hcnet.config import Config
 from hcnet.errors import ConfigError
 from hcnet.files import write_aside, write_json, write_text
 from hcnet.progress import SILENT, Progress
+from hcnet.report.study_page import CALIBRATION
 from hcnet.runtime import Precision, best_precision, environment
 from hcnet.studies.ablation.figure import forest_figure
-from hcnet.studies.ablation.out_of_fold import CALIBRATION, METHOD, arm_folders, out_of_fold
+from hcnet.studies.ablation.out_of_fold import METHOD, arm_folders, out_of_fold
 from hcnet.studies.ablation.plan import Plan, make_plan
 from hcnet.studies.ablation.records import ArmRecord
 from hcnet.studies.ablation.seed import SeedTrainings
