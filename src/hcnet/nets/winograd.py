@@ -205,10 +205,11 @@ def _by_planes(features: Tensor) -> Tensor:
     return features.permute(0, 2, 3, 4, 1).contiguous()
 
 
-def _kernels(weight: Tensor) -> list[Tensor]:
-    """Of each point, the kernel (O, C, 3, 3) in the plane, channels last."""
-    sums = torch.einsum("pi,ociyz->pocyz", _matrix(_KERNEL_TO_POINTS, weight), weight)
-    return [kernel.contiguous(memory_format=torch.channels_last) for kernel in sums]
+def _kernels(weight: Tensor) -> Tensor:
+    """Of each point, the kernel in the plane: (POINTS, O, C, 3, 3), channels last."""
+    planes = weight.permute(2, 0, 3, 4, 1)
+    sums = _matrix(_KERNEL_TO_POINTS, weight) @ planes.flatten(1)
+    return sums.view(POINTS, *planes.shape[1:]).permute(0, 1, 4, 2, 3)
 
 
 def _matrix(rows: tuple[tuple[float, ...], ...], like: Tensor) -> Tensor:
