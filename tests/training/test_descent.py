@@ -23,8 +23,8 @@ class Two(nn.Module):
         super().__init__()
         self.layer = nn.Linear(3, 1)
 
-    def forward(self, features: Tensor) -> Answer:
-        return Answer(self.layer(features), len(features))
+    def forward(self, features: Tensor, *, twice: bool = False) -> Answer:
+        return Answer(self.layer(features) * (1 + twice), len(features))
 
 
 def _descent(precision: str, rate: float = 0.1) -> tuple[Two, Descent]:
@@ -43,6 +43,7 @@ def test_the_network_computes_in_the_format_and_answers_in_float32(precision: st
     assert seen == [torch.float32 if precision == "32-true" else torch.bfloat16]
     assert isinstance(answer, Answer)
     assert (answer.logits.dtype, answer.count) == (torch.float32, 2)
+    torch.testing.assert_close(descent.model(torch.ones(2, 3), twice=True)[0], 2 * answer.logits)
 
 
 def test_a_step_follows_the_gradient_no_further_than_asked() -> None:

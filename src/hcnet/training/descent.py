@@ -56,9 +56,9 @@ class _InFormat(nn.Module):
         self.network = network
         self._device = device
 
-    def forward(self, *inputs: Any) -> Any:
+    def forward(self, *inputs: Any, **options: Any) -> Any:
         with self._device.autocast():
-            found = self.network(*inputs)
+            found = self.network(*inputs, **options)
         return tree_map(_float32, found)
 
 
