@@ -19,12 +19,8 @@ def plain(network: nn.Module) -> nn.Module:
         network = _PlainUXNet(network)
     for parent in list(network.modules()):
         for name, child in list(parent.named_children()):
-            if isinstance(child, DepthwiseConv3d):
-                setattr(parent, name, _depthwise(child))
-            elif isinstance(child, PointwiseConv3d):
-                setattr(parent, name, _pointwise(child))
-            elif isinstance(child, WinogradConv3d):
-                setattr(parent, name, _cubic(child))
+            if isinstance(child, DepthwiseConv3d | PointwiseConv3d | WinogradConv3d):
+                setattr(parent, name, _torchs(child))
             elif isinstance(child, InstanceNorm):
                 setattr(parent, name, nn.InstanceNorm3d(child.num_features, child.eps))
     return network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
@@ -66,22 +62,14 @@ def _up(ours: UnetrUp) -> nn.Module:
     return theirs
 
 
-def _depthwise(ours: DepthwiseConv3d) -> nn.Conv3d:
-    channels, (edge, _, _) = ours.in_channels, ours.kernel_size
-    theirs = nn.Conv3d(channels, channels, edge, padding=edge // 2, groups=channels)
-    theirs.load_state_dict(ours.state_dict())
-    return theirs
-
-
-def _cubic(ours: WinogradConv3d) -> nn.Conv3d:
-    bias = ours.bias is not None
-    theirs = nn.Conv3d(ours.in_channels, ours.out_channels, 3, padding=1, bias=bias)
-    theirs.load_state_dict(ours.state_dict())
-    return theirs
-
-
-def _pointwise(ours: PointwiseConv3d) -> nn.Conv3d:
-    bias = ours.bias is not None
-    theirs = nn.Conv3d(ours.in_channels, ours.out_channels, 1, groups=ours.groups, bias=bias)
+def _torchs(ours: nn.Conv3d) -> nn.Conv3d:
+    theirs = nn.Conv3d(
+        ours.in_channels,
+        ours.out_channels,
+        ours.kernel_size[0],
+        padding=ours.padding,
+        groups=ours.groups,
+        bias=ours.bias is not None,
+    )
     theirs.load_state_dict(ours.state_dict())
     return theirs

@@ -119,8 +119,17 @@ def test_a_finished_stage_is_loaded_not_trained(tmp_path, device):
 
 
 def test_a_loss_that_explodes_is_an_error(tmp_path, device):
-    with pytest.raises(TrainingError, match="not finite"):
+    with pytest.raises(TrainingError, match="loss is not finite at step 0"):
         loop.fit(Line(target=float("inf")), device, tmp_path)
+
+
+def test_a_gradient_that_explodes_is_an_error(tmp_path, device):
+    """The root of 0 is 0, its slope is not."""
+    task = Line()
+    task.losses = lambda model, batch: {"loss": (0 * model(batch[0])).sum().abs().sqrt()}
+    with pytest.raises(TrainingError, match="gradient is not finite at step 0"):
+        loop.fit(task, device, tmp_path)
+    assert not (tmp_path / loop.MODEL).exists()
 
 
 def test_weights_of_another_network_are_refused(tmp_path, device):
