@@ -1,13 +1,18 @@
 """Bundles: complete, unaltered, and never trusted before that."""
 
+import hashlib
 import json
 import shutil
 
 import pytest
 import torch
+from safetensors.torch import load, save
 
 from hcnet.errors import BundleError
-from hcnet.inference.bundle import open_bundle, rounded, write_bundle
+from hcnet.inference import bundle as bundle_module
+from hcnet.inference.bundle import StoredNetwork, WeightsFile, open_bundle, rounded, write_bundle
+from hcnet.settings import NetworkSettings
+from network_cases import CHANNELS, SMALL, network_inputs, small_network
 from tiny_ensemble import ensemble
 
 
@@ -39,6 +44,37 @@ def test_folder_and_zip_are_the_same(bundle, tmp_path):
 def same_weights(one, other):
     pairs = zip(one.state_dict().values(), other.state_dict().values(), strict=True)
     return all(torch.equal(a, b) for a, b in pairs)
+
+
+@pytest.mark.parametrize("name", list(SMALL))
+def test_every_network_is_read_as_it_was_written(name, tmp_path):
+    """Its weights take the place of such without data, where it must not have left anything."""
+    network = small_network(name).eval()
+    content = save(network.state_dict())
+    (tmp_path / "hipm-0.safetensors").write_bytes(content)
+    given = network_inputs(name, (32, 32, 32), batch=1)
+    stored = StoredNetwork(
+        network=NetworkSettings(name=name, options=SMALL[name]),
+        patch=(32, 32, 32),
+        files=(WeightsFile(file="hipm-0.safetensors", sha256=hashlib.sha256(content).hexdigest()),),
+        in_channels=CHANNELS.get(name, 1),
+        out_channels=1,
+    )
+    read = bundle_module._network(tmp_path, stored, 0)
+    assert not read.training
+    with torch.inference_mode():
+        torch.testing.assert_close(read(*given), network(*given))
+
+
+def test_weights_of_another_type_become_the_networks_own(bundle):
+    """Nothing that a file says makes a network compute in whole numbers."""
+    info = json.loads((bundle / "bundle.json").read_text())
+    file = bundle / "kis-0.safetensors"
+    tensors = {name: tensor.long() for name, tensor in load(file.read_bytes()).items()}
+    file.write_bytes(save(tensors))
+    info["kis"]["files"][0]["sha256"] = hashlib.sha256(file.read_bytes()).hexdigest()
+    kis = open_bundle(edited(bundle, kis=info["kis"])).kis(0)
+    assert {weight.dtype for weight in kis.parameters()} == {torch.float32}
 
 
 def test_an_ensemble_keeps_its_members_apart_and_in_order(bundle, tmp_path):

@@ -145,10 +145,10 @@ class Bundle:
         """Whether one HIPM serves several members."""
         return len(self.info.hipm.files) < self.members
 
-    def member(self, number: int) -> Member:
-        """Build HIPM and KIS-Net of one member with the stored weights, in evaluation mode.
+    def hipm(self, number: int) -> nn.Module:
+        """Build HIPM of one member with the stored weights, in evaluation mode.
 
-        The networks are float32, also where the weights are stored as float16.
+        It is float32, also where the weights are stored as float16.
 
         Args:
             number: from 0.
@@ -156,15 +156,18 @@ class Bundle:
         Raises:
             BundleError: a weights file is missing, altered or does not fit its network.
         """
-        read = _reader(self.path)
-        info = self.info
-        return (
-            _network(self.path, read, info.hipm, 0 if self.shares_hipm else number),
-            _network(self.path, read, info.kis, number),
-        )
+        return _network(self.path, self.info.hipm, 0 if self.shares_hipm else number)
+
+    def kis(self, number: int) -> nn.Module:
+        """Build KIS-Net of one member; as `hipm`."""
+        return _network(self.path, self.info.kis, number)
+
+    def member(self, number: int) -> Member:
+        """`hipm` and `kis` of one member."""
+        return self.hipm(number), self.kis(number)
 
     def networks(self) -> list[Member]:
-        """All members at once; see `member`, which takes the memory of one."""
+        """All members at once; `hipm` and `kis` take the memory of one network."""
         return [self.member(number) for number in range(self.members)]
 
     def digest(self) -> str:
@@ -283,21 +286,31 @@ def _write(path: Path, content: bytes) -> None:
         aside.write_bytes(content)
 
 
-def _network(
-    path: Path, read: Callable[[str], bytes], stored: StoredNetwork, number: int
-) -> nn.Module:
+def network_without_weights(stored: StoredNetwork) -> nn.Module:
+    """A network of a bundle in evaluation mode, whose weights have shapes but no data."""
+    with torch.device("meta"):
+        network = build_network(
+            stored.network.name, stored.in_channels, stored.out_channels, stored.network.options
+        )
+    return network.eval()
+
+
+def _network(path: Path, stored: StoredNetwork, number: int) -> nn.Module:
     weights = stored.files[number]
-    content = _checked(path, read, weights.file, weights.sha256)
-    model = build_network(
-        stored.network.name, stored.in_channels, stored.out_channels, stored.network.options
-    )
+    network = network_without_weights(stored)
+    types = {name: tensor.dtype for name, tensor in network.state_dict().items()}
+    content = _checked(path, _reader(path), weights.file, weights.sha256)
     try:
-        model.load_state_dict(load_tensors(content))
+        tensors = load_tensors(content)
+        del content  # as large as the tensors
+        taken = {name: t.to(types.get(name, t.dtype)) for name, t in tensors.items()}
+        # Not copied into weights that would first be drawn at random.
+        network.load_state_dict(taken, assign=True)
     except (SafetensorError, RuntimeError) as error:
         raise BundleError(
             f"{path}: {weights.file} does not fit the network {stored.network.name}."
         ) from error
-    return channels_last(model.eval())
+    return channels_last(network)
 
 
 def _checked(path: Path, read: Callable[[str], bytes], name: str, sha256: str) -> bytes:

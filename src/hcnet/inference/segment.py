@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from hcnet.cohorts.case import Case
-from hcnet.inference.bundle import Bundle, BundleInfo
+from hcnet.inference.bundle import Bundle, BundleInfo, network_without_weights
 from hcnet.inference.device import Device
 from hcnet.inference.ensemble import FLIPS, NO_FLIPS, Flip, OneBar, chosen_members
 from hcnet.inference.input_check import check_input
@@ -85,26 +85,36 @@ def _add_passes(
     tta: bool,
     progress: Progress,
 ) -> None:
-    """Predict a prepared image (1, X, Y, Z) by all members; their weights are gone afterwards."""
+    """Predict a prepared image (1, X, Y, Z) by all members.
+
+    A network is loaded when it is first needed and let go after it was last: HIPM and KIS-Net are
+    there together only where there is more than one flip.
+    """
     flips = FLIPS if tta else NO_FLIPS
-    bar = None
+    predictor = _Predictor(bundle.info, inference, device)
     shared = bundle.shares_hipm and count > 1
+    bar = None
+    if count * len(flips) > 1:
+        mapping, segmenting = predictor.windows(tensor)
+        each = segmenting * count + mapping * (1 if shared else count)
+        bar = OneBar(progress, f"{case}, {count * len(flips)} passes", len(flips) * each)
+    listener = bar or progress
     kept: dict[Flip, Tensor] = {}
     for number in range(count):
-        hipm, kis = (fold_norms(network) for network in bundle.member(number))
-        predictor = _Predictor(hipm, kis, bundle.info, inference, device)
-        if bar is None and count * len(flips) > 1:
-            mapping, segmenting = predictor.windows(tensor)
-            each = segmenting * count + mapping * (1 if shared else count)
-            name = f"{case}, {count * len(flips)} passes"
-            bar = OneBar(progress, name, len(flips) * each)
-        listener = bar or progress
+        hipm = kis = None
         for axes in flips:
             mirror = _mirrored(tensor, axes)
-            maps = kept[axes] if axes in kept else predictor.maps(mirror, listener, case)
-            if shared and axes not in kept:
-                kept[axes] = maps.clone()  # the mean takes over the tensor that it is given first
-            tumour = predictor.tumour(mirror, maps, listener, case)
+            if axes in kept:
+                maps = kept[axes]
+            else:
+                hipm = hipm or fold_norms(bundle.hipm(number))
+                maps = predictor.maps(hipm, mirror, listener, case)
+                if shared:
+                    kept[axes] = maps.clone()  # the mean takes over the tensor it is given first
+            if axes == flips[-1]:
+                hipm = None
+            kis = kis or fold_norms(bundle.kis(number))
+            tumour = predictor.tumour(kis, mirror, maps, listener, case)
             passes.add(_mirrored(maps, axes), _mirrored(tumour[None], axes)[0])
         passes.end_member()
     if bar is not None:
@@ -113,23 +123,23 @@ def _add_passes(
 
 @dataclass(frozen=True)
 class _Predictor:
-    """One member."""
+    """How the networks of a bundle predict."""
 
-    hipm: nn.Module
-    kis: nn.Module
     info: BundleInfo
     inference: InferenceSettings
     device: Device
 
-    def maps(self, image: Tensor, progress: Progress, case: str) -> Tensor:
+    def maps(self, hipm: nn.Module, image: Tensor, progress: Progress, case: str) -> Tensor:
         """Class probabilities (K+1, X, Y, Z) of (1, X, Y, Z)."""
         patch, name = self.info.hipm.patch, f"map of {case}"
-        return predict_maps(self.hipm, image, patch, self.inference, self.device, progress, name)
+        return predict_maps(hipm, image, patch, self.inference, self.device, progress, name)
 
-    def tumour(self, image: Tensor, maps: Tensor, progress: Progress, case: str) -> Tensor:
+    def tumour(
+        self, kis: nn.Module, image: Tensor, maps: Tensor, progress: Progress, case: str
+    ) -> Tensor:
         """Tumour probability (X, Y, Z) of (1, X, Y, Z) and its maps."""
         return predict_tumour(
-            self.kis,
+            kis,
             image,
             maps,
             self.info.maps,
@@ -146,12 +156,16 @@ class _Predictor:
         mapping, segmenting = (
             window_count(
                 image.shape[1:],
-                *_window(network, channels, image, patch, self.inference, self.device),
+                *_window(
+                    fold_norms(network_without_weights(stored)),
+                    channels,
+                    image,
+                    stored.patch,
+                    self.inference,
+                    self.device,
+                ),
             )
-            for network, channels, patch in (
-                (self.hipm, [1], self.info.hipm.patch),
-                (self.kis, [1, classes], self.info.kis.patch),
-            )
+            for stored, channels in ((self.info.hipm, [1]), (self.info.kis, [1, classes]))
         )
         return mapping, segmenting
 

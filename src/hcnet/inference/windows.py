@@ -52,20 +52,23 @@ def predict(
     shape = inputs[0].shape[1:]
     inputs = [_padded(each, patch) for each in inputs]
     size = inputs[0].shape[1:]
-    corners = list(product(*_starts(size, patch, overlap)))
+    places = [
+        tuple(slice(at, at + side) for at, side in zip(corner, patch, strict=True))
+        for corner in product(*_starts(size, patch, overlap))
+    ]
     weight = _gaussian(patch)
-    weights = torch.zeros(size)
     total: Tensor | None = None
     with device.autocast():
-        for corner in progress.track(corners, name, len(corners)):
-            place = tuple(slice(at, at + side) for at, side in zip(corner, patch, strict=True))
+        for place in progress.track(places, name, len(places)):
             found = model(*(_window(each[:, *place], device) for each in inputs))[0].float().cpu()
             if total is None:
                 total = torch.zeros(len(found), *size)
             total[:, *place].addcmul_(found, weight)
-            weights[place] += weight
             del found  # before the next window needs the room
     assert total is not None  # there is at least one window  # noqa: S101
+    weights = torch.zeros(size)
+    for place in places:
+        weights[place] += weight
     total /= weights
     before = [(padded - own) // 2 for padded, own in zip(size, shape, strict=True)]
     return total[:, *(slice(at, at + own) for at, own in zip(before, shape, strict=True))]

@@ -6,6 +6,7 @@ a prediction holds as few maps at a time as it can: at the full resolution each 
 """
 
 from collections import OrderedDict
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -20,7 +21,7 @@ SLOPE = 0.01
 """Of the leaky ReLUs."""
 
 _SLAB = 8
-"""Planes that a prediction doubles at once."""
+"""Planes of a joined map that a prediction holds at once; an even number."""
 
 
 class ResidualBlock(nn.Module):
@@ -45,10 +46,20 @@ class ResidualBlock(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """(B, before, x, y, z) to (B, after, x, y, z)."""
-        found = F.leaky_relu_(self.norm(self.conv1(features)), SLOPE)
+        found = self.conv1(features)
+        return self.rest(found, features if self.conv3 is None else self.conv3(features))
+
+    def start_between(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """What `rest` takes, for the planes between the outer two of (B, before, x + 2, y, z)."""
+        convolution = cast("WinogradConv3d", self.conv1[0])
+        found, inner = convolution.between(features), features[:, :, 1:-1]
+        return found, inner if self.conv3 is None else self.conv3(inner)
+
+    def rest(self, found: Tensor, shortcut: Tensor) -> Tensor:
+        """From the results of `conv1` and of `conv3`, (B, after, x, y, z) each, to the block's."""
+        found = F.leaky_relu_(self.norm(found), SLOPE)
         found = self.norm(self.conv2(found))
-        # Last, when the input is no longer needed.
-        found += features if self.conv3 is None else self.norm(self.conv3(features))
+        found += shortcut if self.conv3 is None else self.norm(shortcut)
         return F.leaky_relu_(found, SLOPE)
 
 
@@ -66,9 +77,7 @@ class UnetrBlock(nn.Module):
 
 
 class UnetrUp(nn.Module):
-    """A step up the decoder: `joined`, then `conv_block`, a `ResidualBlock`.
-
-    The caller goes from one to the other, so that nothing but the joined map is kept.
+    """A step up the decoder: a map is doubled, joined with the skip connection, `ResidualBlock`.
 
     Args:
         deeper: channels of the map that is doubled.
@@ -80,21 +89,42 @@ class UnetrUp(nn.Module):
         self.transp_conv = named(nn.ConvTranspose3d(deeper, shallower, 2, stride=2, bias=False))
         self.conv_block = ResidualBlock(2 * shallower, shallower, inplace=True)
 
-    def joined(self, features: Tensor, skip: Tensor) -> Tensor:
-        """Double a map (B, deeper, x, y, z) and put the skip connection's channels behind it."""
-        if torch.is_grad_enabled() or features.device.type not in {"cpu", "meta"}:
-            return join(apply_safely(self.transp_conv, features), skip)
-        shape = (len(skip), 2 * skip.shape[1], *skip.shape[2:])
-        found = torch.empty(
-            shape, dtype=skip.dtype, device=skip.device, memory_format=torch.channels_last_3d
-        )
-        doubled, skipped = found.chunk(2, dim=1)
-        for given, taken in zip(
-            features.split(_SLAB, dim=2), doubled.split(2 * _SLAB, dim=2), strict=True
-        ):
-            taken.copy_(apply_safely(self.transp_conv, given))
-        skipped.copy_(skip)
-        return found
+    def forward(self, features: Tensor, skip: Tensor) -> Tensor:
+        """(B, deeper, x, y, z) and (B, shallower, 2x, 2y, 2z) to (B, shallower, 2x, 2y, 2z).
+
+        A prediction may overwrite the skip connection.
+        """
+        large = min(skip.shape[2:]) > _SLAB and skip.device.type in {"cpu", "meta"}
+        if large and not torch.is_grad_enabled():
+            return self.conv_block.rest(*self._in_slabs(features, skip))
+        joined = join(apply_safely(self.transp_conv, features), skip)
+        return apply_safely(self.conv_block, joined)
+
+    def _in_slabs(self, features: Tensor, skip: Tensor) -> tuple[Tensor, Tensor]:
+        """What `ResidualBlock.rest` takes; the joined map is never there as a whole.
+
+        The second of the two is put into the skip connection's memory.
+        """
+        found = torch.empty_like(skip)
+        channels, length = skip.shape[1:3]
+        # A plane more on either side, for the 3x3x3 convolution; zeros beyond the map.
+        before = skip.new_zeros(len(skip), 2 * channels, 1, *skip.shape[3:])
+        for start in range(0, length, _SLAB):
+            end = min(start + _SLAB, length)
+            last = min(end + 1, length)
+            shape = (len(skip), 2 * channels, end - start + 2, *skip.shape[3:])
+            joined = torch.empty(
+                shape, dtype=skip.dtype, device=skip.device, memory_format=torch.channels_last_3d
+            )
+            joined[:, :, :1] = before
+            inside = joined[:, :, 1 : 1 + last - start]
+            doubled = apply_safely(self.transp_conv, features[:, :, start // 2 : -(-last // 2)])
+            inside[:, :channels] = doubled[:, :, : last - start]
+            inside[:, channels:] = skip[:, :, start:last]
+            joined[:, :, 1 + last - start :] = 0
+            before = joined[:, :, -2:-1].clone()
+            found[:, :, start:end], skip[:, :, start:end] = self.conv_block.start_between(joined)
+        return found, skip
 
 
 def named(convolution: nn.Module) -> nn.Sequential:

@@ -100,8 +100,7 @@ class UXNet(nn.Module):
             skips.append(apply_safely(skip, norm(features)))
         features = skips.pop()
         for up in cast("Iterable[UnetrUp]", self.ups):
-            features = up.joined(features, skips.pop())
-            features = apply_safely(up.conv_block, features)
+            features = up(features, skips.pop())
         logits: Tensor = self.head(self.last(features))
         return crop_like(logits, image)
 

@@ -89,6 +89,16 @@ class WinogradConv3d(nn.Conv3d):
         found: Tensor = _Convolution.apply(features, self.weight, self.bias)
         return found
 
+    @torch.inference_mode()
+    def between(self, features: Tensor) -> Tensor:
+        """Convolve the planes between the outer two of (B, in_channels, x + 2, y, z): x planes.
+
+        A large map is then convolved in parts, each with its neighbours. For predictions.
+        """
+        if torch.is_autocast_enabled("cpu") or not _pays(features, self.weight):
+            return F.conv3d(features, self.weight, self.bias, padding=(0, 1, 1))
+        return convolve(features, self.weight, self.bias, between=True)
+
 
 class _Convolution(torch.autograd.Function):
     @staticmethod
@@ -110,7 +120,12 @@ class _Convolution(torch.autograd.Function):
 
 
 def convolve(
-    features: Tensor, weight: Tensor, bias: Tensor | None = None, *, overwrite: bool = False
+    features: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    *,
+    overwrite: bool = False,
+    between: bool = False,
 ) -> Tensor:
     """`F.conv3d(features, weight, bias, padding=1)`.
 
@@ -119,20 +134,22 @@ def convolve(
         weight: (O, C, 3, 3, 3).
         bias: (O,).
         overwrite: put the result in the place of the input, if C = O and its channels are last.
+        between: the first and the last plane are only neighbours; the result is without them.
 
     Returns:
         (B, O, x, y, z), channels last.
     """
     source = _by_planes(features)
+    length = source.shape[1] - 2 * between
     if overwrite and len(weight) == features.shape[1]:
         found = source.permute(0, 4, 1, 2, 3)
     else:
-        shape = (len(features), len(weight), *features.shape[2:])
+        shape = (len(features), len(weight), length, *features.shape[3:])
         found = torch.empty(shape, dtype=features.dtype, memory_format=torch.channels_last_3d)
     target = _by_planes(found)
     to_points, from_points = _matrix(_TO_POINTS, features), _matrix(_FROM_POINTS, features)
     kernels = _kernels(weight)
-    turns = _turns(source)
+    turns = _turns(source, length)
     points = source.new_empty(POINTS, len(turns[0]), *source.shape[2:])
     results = target.new_empty(POINTS, len(turns[0]), target[0, 0].numel())
 
@@ -145,7 +162,7 @@ def convolve(
 
     before: list[_Tile] = []
     for tiles in turns:
-        _sum_planes(to_points, source, tiles, points, before=1)
+        _sum_planes(to_points, source, tiles, points, before=0 if between else 1)
         write(before)  # not earlier: its last plane is a part of these sums, and may be overwritten
         for point, kernel in enumerate(kernels):
             images = points[point, : len(tiles)].permute(0, 3, 1, 2)
@@ -171,7 +188,7 @@ def weight_gradient(features: Tensor, gradient: Tensor) -> Tensor:
     found = source.new_zeros(POINTS, 3, 3, given.shape[-1], source.shape[-1])
     # With zeros around each plane, a step in the plane is a step along the list of its voxels.
     y, z = source.shape[2] + 2, source.shape[3] + 2
-    turns = _turns(source)
+    turns = _turns(source, source.shape[1])
     sources, givens = (
         source.new_empty(POINTS, len(turns[0]), y, z, each.shape[-1]) for each in (source, given)
     )
@@ -216,10 +233,9 @@ def _matrix(rows: tuple[tuple[float, ...], ...], like: Tensor) -> Tensor:
     return torch.tensor(rows, dtype=like.dtype)
 
 
-def _turns(source: Tensor) -> list[list[_Tile]]:
-    """The tiles of (B, x, y, z, C), as many together as `_BUFFER` holds."""
-    batch, length = source.shape[:2]
-    tiles = [(item, start) for item in range(batch) for start in range(0, length, PLANES)]
+def _turns(source: Tensor, length: int) -> list[list[_Tile]]:
+    """The tiles of `length` planes of (B, x, y, z, C), as many together as `_BUFFER` holds."""
+    tiles = [(item, start) for item in range(len(source)) for start in range(0, length, PLANES)]
     together = max(1, _BUFFER // (POINTS * source[0, 0].numel() * source.element_size()))
     return [tiles[first : first + together] for first in range(0, len(tiles), together)]
 

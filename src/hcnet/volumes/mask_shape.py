@@ -7,8 +7,6 @@ from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import ConvexHull
-from scipy.spatial.distance import cdist
 
 from hcnet.volumes.volume import Grid
 
@@ -47,6 +45,9 @@ def diameter(mask: NDArray[np.bool_], grid: Grid) -> float:
     lines = np.argwhere(mask.any(axis=0))
     if not len(lines):
         return 0.0
+    from scipy.spatial import ConvexHull  # 11 MB, and only needed here
+    from scipy.spatial.distance import cdist
+
     # Of a line of voxels, only the two ends can be corners of the convex hull.
     along = mask[:, lines[:, 0], lines[:, 1]]
     ends = along.argmax(axis=0), len(along) - along[::-1].argmax(axis=0)
