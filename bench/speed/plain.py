@@ -5,12 +5,12 @@ from monai.networks.blocks.unetr_block import UnetrBasicBlock, UnetrUpBlock
 from torch import Tensor, nn
 
 from hcnet.nets.blocks import crop_like, pad_for_encoder
+from hcnet.nets.conv3x3x3 import Conv3x3x3
 from hcnet.nets.depthwise import DepthwiseConv3d
 from hcnet.nets.instance_norm import InstanceNorm
 from hcnet.nets.pointwise import PointwiseConv3d
 from hcnet.nets.residual import UnetrBlock, UnetrUp
 from hcnet.nets.uxnet import UXNet
-from hcnet.nets.winograd import WinogradConv3d
 
 
 def plain(network: nn.Module) -> nn.Module:
@@ -19,7 +19,7 @@ def plain(network: nn.Module) -> nn.Module:
         network = _PlainUXNet(network)
     for parent in list(network.modules()):
         for name, child in list(parent.named_children()):
-            if isinstance(child, DepthwiseConv3d | PointwiseConv3d | WinogradConv3d):
+            if isinstance(child, DepthwiseConv3d | PointwiseConv3d | Conv3x3x3):
                 setattr(parent, name, _torchs(child))
             elif isinstance(child, InstanceNorm):
                 setattr(parent, name, nn.InstanceNorm3d(child.num_features, child.eps))

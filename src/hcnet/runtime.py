@@ -23,6 +23,9 @@ Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
 # Parameters of mallopt(3), from malloc.h of glibc.
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3
 
+SPARING = "gives memory back"
+"""What a manifest calls the allocator after `spare_memory`."""
+
 _state = {"allocator": "as the system has it"}
 
 
@@ -61,7 +64,16 @@ def spare_memory() -> None:
     """
     if _mallopt((_M_MMAP_THRESHOLD, 8 * 2**20)):
         os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
-        _state["allocator"] = "gives memory back"
+        _state["allocator"] = SPARING
+
+
+def give_back() -> None:
+    """Let glibc give back what is free between smaller blocks, if `spare_memory` was applied.
+
+    After much was loaded and let go: reading a UX-Net of 212 MB leaves 40 MB of it.
+    """
+    if _state["allocator"] == SPARING:
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _mallopt(*parameters: tuple[int, int]) -> bool:

@@ -20,6 +20,7 @@ from hcnet.inference.windows import map_model, predict, tumour_model, window_cou
 from hcnet.nets.folding import fold_norms
 from hcnet.prepare.prepare import prepare_image
 from hcnet.progress import SILENT, Progress
+from hcnet.runtime import give_back
 from hcnet.settings import InferenceSettings, Patch
 
 
@@ -58,11 +59,10 @@ def segment(
     count = chosen_members(bundle, members)
     inference = chosen_inference(bundle.info.inference, threshold)
     image = case.pre.load()
-    breast = case.breast.load() if case.breast is not None else None
     prepared = prepare_image(
         image,
         bundle.info.prepare,
-        breast,
+        case.breast.load() if case.breast is not None else None,
         location=case.pre.location,
         breast_location=case.breast.location if case.breast is not None else "",
     )
@@ -107,18 +107,24 @@ def _add_passes(
             if axes in kept:
                 maps = kept[axes]
             else:
-                hipm = hipm or fold_norms(bundle.hipm(number))
+                hipm = hipm or _ready(bundle.hipm(number))
                 maps = predictor.maps(hipm, mirror, listener, case)
                 if shared:
                     kept[axes] = maps.clone()  # the mean takes over the tensor it is given first
             if axes == flips[-1]:
                 hipm = None
-            kis = kis or fold_norms(bundle.kis(number))
+            kis = kis or _ready(bundle.kis(number))
             tumour = predictor.tumour(kis, mirror, maps, listener, case)
             passes.add(_mirrored(maps, axes), _mirrored(tumour[None], axes)[0])
         passes.end_member()
     if bar is not None:
         bar.end()
+
+
+def _ready(network: nn.Module) -> nn.Module:
+    """A network as it was loaded, for nothing but predictions."""
+    give_back()
+    return fold_norms(network)
 
 
 @dataclass(frozen=True)

@@ -30,11 +30,11 @@ from hcnet.nets.blocks import (
     double_conv,
     pad_for_encoder,
 )
+from hcnet.nets.conv3x3x3 import Conv3x3x3
 from hcnet.nets.losses import segmentation_loss
 from hcnet.nets.multi_fibre import MultiFibreUnit
 from hcnet.nets.recipe import Batch, Leg, Recipe
 from hcnet.nets.resunet import ResUNet
-from hcnet.nets.winograd import WinogradConv3d
 
 RATES = (1, 6, 12)
 """In-plane dilations of the attention branch's heads."""
@@ -225,7 +225,7 @@ class SelfAttention(nn.Module):
         self.query = nn.Conv3d(channels, channels, 1)
         self.key = nn.Conv3d(channels, channels, 1, bias=False)  # softmax would cancel it
         self.value = nn.Conv3d(channels, channels, 1)
-        self.out = WinogradConv3d(channels, channels, bias=False)
+        self.out = Conv3x3x3(channels, channels, bias=False)
 
     def forward(self, features: Tensor) -> Tensor:
         """A map of the same shape."""
@@ -258,7 +258,7 @@ def _dilated_head(width: int, rate: int) -> nn.Sequential:
         nn.GroupNorm(width, 2 * width),  # 32 groups at the published width
         *conv_norm_act(2 * width, 2 * width, 0.0),
         *conv_norm_act(2 * width, width, 0.0),
-        WinogradConv3d(width, 1, bias=False),
+        Conv3x3x3(width, 1, bias=False),
     )
 
 

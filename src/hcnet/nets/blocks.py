@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-from hcnet.nets.winograd import WinogradConv3d
+from hcnet.nets.conv3x3x3 import Conv3x3x3
 
 HALVINGS = 4
 """Every encoder here halves its input four times, so that its deepest map is 1/16 of the input."""
@@ -130,7 +130,7 @@ def conv_norm_act(in_channels: int, out_channels: int, slope: float = 0.2) -> nn
 def conv_norm(in_channels: int, out_channels: int) -> nn.Sequential:
     """3x3x3 convolution and batch norm, as the group's networks also end before their sigmoid."""
     return nn.Sequential(
-        WinogradConv3d(in_channels, out_channels, bias=False),
+        Conv3x3x3(in_channels, out_channels, bias=False),
         nn.BatchNorm3d(out_channels),
     )
 
@@ -146,7 +146,7 @@ def head(in_channels: int, out_channels: int) -> nn.Sequential:
     norm = nn.BatchNorm3d(out_channels)
     if out_channels == 1:
         start_rare(norm)
-    return nn.Sequential(WinogradConv3d(in_channels, out_channels, bias=False), norm)
+    return nn.Sequential(Conv3x3x3(in_channels, out_channels, bias=False), norm)
 
 
 def start_rare(norm: nn.BatchNorm3d) -> None:

@@ -3,8 +3,8 @@
 from torch import Tensor, nn
 
 from hcnet.nets.blocks import conv_norm_act, head, join
+from hcnet.nets.conv3x3x3 import Conv3x3x3
 from hcnet.nets.pointwise import PointwiseConv3d
-from hcnet.nets.winograd import WinogradConv3d
 
 
 class KineticInformationFusionBlock(nn.Module):
@@ -42,7 +42,7 @@ class KineticInformationFusionBlock(nn.Module):
         widths = [2 * features] + [features] * (convolutions - 1)
         layers: list[nn.Module] = []
         for width in widths[:-1]:  # the paper names a single norm here, the last layer's
-            layers += [WinogradConv3d(width, features), nn.LeakyReLU(0.2, inplace=True)]
+            layers += [Conv3x3x3(width, features), nn.LeakyReLU(0.2, inplace=True)]
         self.fusion = nn.Sequential(*layers, *head(widths[-1], out_channels))
 
     def kinetic_stream(self, kinetic_map: Tensor) -> Tensor:

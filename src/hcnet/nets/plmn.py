@@ -28,6 +28,7 @@ from torch.nn import functional as F
 from hcnet.errors import ConfigError
 from hcnet.nets.attention import multi_head
 from hcnet.nets.blocks import apply_safely, crop_like, doubling, pad_for_encoder
+from hcnet.nets.conv3x3x3 import Conv3x3x3
 from hcnet.nets.instance_norm import InstanceNorm
 from hcnet.nets.losses import segmentation_loss
 from hcnet.nets.prototypes import (
@@ -38,7 +39,6 @@ from hcnet.nets.prototypes import (
     without_autocast,
 )
 from hcnet.nets.recipe import Batch, Leg, Recipe
-from hcnet.nets.winograd import WinogradConv3d
 
 CLASSES = 2
 """The rest and the tumour, as in the labels."""
@@ -107,7 +107,7 @@ class PLMN(nn.Module):
             [doubling(dim, 2 * width), doubling(2 * width, width), doubling(width, width)]
         )
         self.embed = nn.Sequential(
-            WinogradConv3d(width, width, bias=False),
+            Conv3x3x3(width, width, bias=False),
             nn.BatchNorm3d(width),
             nn.ReLU(inplace=True),
             nn.Conv3d(width, width, 1, bias=False),
@@ -117,9 +117,9 @@ class PLMN(nn.Module):
         )
         self.embedding_norm = nn.LayerNorm(embedding)
         self.prototypes = Prototypes(CLASSES, options.prototypes, embedding, options.momentum)
-        self.decoder_head = WinogradConv3d(width, 1)
-        self.prototype_head = WinogradConv3d(maps, 1)
-        self.fusion_head = WinogradConv3d(embedding + maps, 1)
+        self.decoder_head = Conv3x3x3(width, 1)
+        self.prototype_head = Conv3x3x3(maps, 1)
+        self.fusion_head = Conv3x3x3(embedding + maps, 1)
 
     def forward(self, image: Tensor, heads: bool = False) -> Tensor | Heads:
         """Logits (B, 1, x, y, z) of an image (B, in_channels, x, y, z) of any size.
@@ -233,7 +233,7 @@ def _encoder(*widths: int) -> nn.ModuleList:
     """Stages that halve the map: two convolutions each, the second strided."""
     return nn.ModuleList(
         nn.Sequential(
-            WinogradConv3d(before, after, bias=False),
+            Conv3x3x3(before, after, bias=False),
             InstanceNorm(after),
             nn.LeakyReLU(0.2, inplace=True),
             nn.Conv3d(after, after, 3, stride=2, padding=1, bias=False),

@@ -13,15 +13,19 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from hcnet.nets.blocks import apply_safely, join
+from hcnet.nets.conv3x3x3 import Conv3x3x3
 from hcnet.nets.instance_norm import InstanceNorm
 from hcnet.nets.pointwise import PointwiseConv3d
-from hcnet.nets.winograd import WinogradConv3d
 
 SLOPE = 0.01
 """Of the leaky ReLUs."""
 
-_SLAB = 8
-"""Planes of a joined map that a prediction holds at once; an even number."""
+_SLAB = 4
+"""Planes of a joined map that a prediction holds at once: those of a tile of Winograd's."""
+
+_LARGE = 32
+"""Shortest side, in voxels, of maps that a prediction joins slab by slab; smaller ones are few MB,
+and their kernels would be laid out anew for each slab."""
 
 
 class ResidualBlock(nn.Module):
@@ -37,8 +41,8 @@ class ResidualBlock(nn.Module):
 
     def __init__(self, before: int, after: int, *, inplace: bool = False) -> None:
         super().__init__()
-        self.conv1 = named(WinogradConv3d(before, after, bias=False))
-        self.conv2 = named(WinogradConv3d(after, after, bias=False, inplace=True))
+        self.conv1 = named(Conv3x3x3(before, after, bias=False))
+        self.conv2 = named(Conv3x3x3(after, after, bias=False, inplace=True))
         self.norm = InstanceNorm(after, inplace=True)
         self.conv3 = None
         if before != after:
@@ -49,11 +53,18 @@ class ResidualBlock(nn.Module):
         found = self.conv1(features)
         return self.rest(found, features if self.conv3 is None else self.conv3(features))
 
-    def start_between(self, features: Tensor) -> tuple[Tensor, Tensor]:
-        """What `rest` takes, for the planes between the outer two of (B, before, x + 2, y, z)."""
-        convolution = cast("WinogradConv3d", self.conv1[0])
-        found, inner = convolution.between(features), features[:, :, 1:-1]
-        return found, inner if self.conv3 is None else self.conv3(inner)
+    def start_between(self, features: Tensor, found: Tensor, shortcut: Tensor) -> None:
+        """Compute what `rest` takes, of some planes.
+
+        Args:
+            features: (B, before, x + 2, y, z): the planes and one more on either side. It is
+                overwritten where the block may.
+            found: (B, after, x, y, z), where the result of `conv1` goes.
+            shortcut: the same for `conv3`.
+        """
+        found.copy_(cast("Conv3x3x3", self.conv1[0]).between(features))
+        inner = features[:, :, 1:-1]
+        shortcut.copy_(inner if self.conv3 is None else self.conv3(inner))
 
     def rest(self, found: Tensor, shortcut: Tensor) -> Tensor:
         """From the results of `conv1` and of `conv3`, (B, after, x, y, z) each, to the block's."""
@@ -94,7 +105,7 @@ class UnetrUp(nn.Module):
 
         A prediction may overwrite the skip connection.
         """
-        large = min(skip.shape[2:]) > _SLAB and skip.device.type in {"cpu", "meta"}
+        large = min(skip.shape[2:]) >= _LARGE and skip.device.type in {"cpu", "meta"}
         if large and not torch.is_grad_enabled():
             return self.conv_block.rest(*self._in_slabs(features, skip))
         joined = join(apply_safely(self.transp_conv, features), skip)
@@ -123,7 +134,8 @@ class UnetrUp(nn.Module):
             inside[:, channels:] = skip[:, :, start:last]
             joined[:, :, 1 + last - start :] = 0
             before = joined[:, :, -2:-1].clone()
-            found[:, :, start:end], skip[:, :, start:end] = self.conv_block.start_between(joined)
+            slab = slice(start, end)
+            self.conv_block.start_between(joined, found[:, :, slab], skip[:, :, slab])
         return found, skip
 
 

@@ -18,9 +18,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
 from hcnet.nets.blocks import HALVINGS, apply_safely, crop_like, pad_for_encoder
+from hcnet.nets.conv3x3x3 import Conv3x3x3
 from hcnet.nets.losses import dice_loss
 from hcnet.nets.recipe import Batch, Leg, Recipe
-from hcnet.nets.winograd import WinogradConv3d
 
 _ELU = ("elu", {"inplace": True})
 
@@ -193,7 +193,7 @@ class _Up(UpTransition):
 def _plain_block(in_channels: int, out_channels: int, depth: int) -> nn.Sequential:
     return nn.Sequential(
         *(
-            _norm_relu(WinogradConv3d(before, out_channels, bias=False))
+            _norm_relu(Conv3x3x3(before, out_channels, bias=False))
             for before in [in_channels, *[out_channels] * (depth - 1)]
         )
     )

@@ -16,11 +16,9 @@ Source: Lavin and Gray, CVPR 2016, arXiv:1509.09308, section 4; the matrices are
 """
 
 from itertools import product
-from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
+from torch import Tensor
 from torch.nn import functional as F
 
 PLANES = 4
@@ -64,59 +62,18 @@ _Tile = tuple[int, int]
 """Item of the batch, and first plane of the output."""
 
 
-class WinogradConv3d(nn.Conv3d):
-    """`nn.Conv3d(in_channels, out_channels, 3, padding=1)`: its parameters, names and values.
-
-    Args:
-        in_channels: of the input.
-        out_channels: of the output.
-        bias: whether there is one.
-        inplace: overwrite the input where no gradient is wanted and the channels are as many.
-    """
-
-    def __init__(
-        self, in_channels: int, out_channels: int, *, bias: bool = True, inplace: bool = False
-    ) -> None:
-        super().__init__(in_channels, out_channels, 3, padding=1, bias=bias)
-        self.inplace = inplace
-
-    def forward(self, features: Tensor) -> Tensor:
-        """Convolve (B, in_channels, x, y, z); the size stays."""
-        if torch.is_autocast_enabled("cpu") or not _pays(features, self.weight):
-            return super().forward(features)
-        if self.inplace and not torch.is_grad_enabled():
-            return convolve(features, self.weight, self.bias, overwrite=True)
-        found: Tensor = _Convolution.apply(features, self.weight, self.bias)
-        return found
-
-    @torch.inference_mode()
-    def between(self, features: Tensor) -> Tensor:
-        """Convolve the planes between the outer two of (B, in_channels, x + 2, y, z): x planes.
-
-        A large map is then convolved in parts, each with its neighbours. For predictions.
-        """
-        if torch.is_autocast_enabled("cpu") or not _pays(features, self.weight):
-            return F.conv3d(features, self.weight, self.bias, padding=(0, 1, 1))
-        return convolve(features, self.weight, self.bias, between=True)
-
-
-class _Convolution(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, features: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        ctx.save_for_backward(features, weight)
-        return convolve(features, weight, bias)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
-        features, weight = ctx.saved_tensors
-        to_features, to_weight, to_bias = ctx.needs_input_grad
-        mirrored = weight.flip(2, 3, 4).transpose(0, 1)
-        return (
-            convolve(gradient, mirrored) if to_features else None,
-            weight_gradient(features, gradient) if to_weight else None,
-            gradient.sum(dim=(0, 2, 3, 4)) if to_bias else None,
-        )
+def pays(features: Tensor, weight: Tensor) -> bool:
+    """Whether this way is the faster one, for the convolution and both of its gradients."""
+    length, plane = features.shape[2], features.shape[3] * features.shape[4]
+    planes = POINTS * -(-length // PLANES)  # convolutions in the plane, of 3 for each of `length`
+    return (
+        features.device.type == "cpu"
+        and features.dtype == torch.float32
+        and planes <= 2 * length
+        and plane >= _SMALLEST_PLANE
+        and min(weight.shape[:2]) >= _FEWEST_CHANNELS
+        and 2 * weight.numel() * len(features) * length * plane >= _LEAST_WORK
+    )
 
 
 def convolve(
@@ -201,20 +158,6 @@ def weight_gradient(features: Tensor, gradient: Tensor) -> Tensor:
             columns = theirs[point].flatten(0, 2)[: len(rows)].T
             found[point, y_step, z_step].addmm_(columns, rows)
     return torch.einsum("pi,pyzoc->ociyz", _matrix(_KERNEL_TO_POINTS, features), found)
-
-
-def _pays(features: Tensor, weight: Tensor) -> bool:
-    """Whether this way is the faster one, for the convolution and both of its gradients."""
-    length, plane = features.shape[2], features.shape[3] * features.shape[4]
-    planes = POINTS * -(-length // PLANES)  # convolutions in the plane, of 3 for each of `length`
-    return (
-        features.device.type == "cpu"
-        and features.dtype == torch.float32
-        and planes <= 2 * length
-        and plane >= _SMALLEST_PLANE
-        and min(weight.shape[:2]) >= _FEWEST_CHANNELS
-        and 2 * weight.numel() * len(features) * length * plane >= _LEAST_WORK
-    )
 
 
 def _by_planes(features: Tensor) -> Tensor:
