@@ -12,6 +12,7 @@ from hcnet.nets.recipe import Loss
 from hcnet.settings import AugmentSettings, StageSettings
 from hcnet.training.augment import Augment
 from hcnet.training.loop import cosine
+from hcnet.training.optimisers import Adam
 from hcnet.training.patches import Patches, PatchSource, patch_batches
 
 Validation = Callable[[nn.Module], dict[str, float]]
@@ -91,7 +92,7 @@ class PatchTask:
         learning = [p for p in self.model.parameters() if p.requires_grad]
         if self._optimiser is not None:
             return self._optimiser(learning)
-        return torch.optim.Adam(learning, weight_decay=self.settings.weight_decay, fused=True)
+        return Adam(learning, weight_decay=self.settings.weight_decay, fused=True)
 
     def batches(self, first_step: int) -> Iterator[dict[str, Tensor]]:
         """Batches from `first_step` on, laid out channels last."""

@@ -14,6 +14,7 @@ from hcnet.nets.recipe import Loss, Optimiser, Recipe
 from hcnet.progress import SILENT, Progress
 from hcnet.settings import StageSettings
 from hcnet.training.loop import fit
+from hcnet.training.optimisers import Adam, AdamW
 from hcnet.training.patch_task import MakeOptimiser, PatchTask
 from hcnet.training.patches import PatchSource
 from hcnet.training.stage_kis import tumour_loss
@@ -98,8 +99,8 @@ def epochs_of(recipe: Recipe, epochs: int) -> list[int]:
 def make_optimiser(name: Optimiser, weight_decay: float) -> MakeOptimiser:
     """An optimiser by name; the training loop sets its rate."""
     makers: dict[str, MakeOptimiser] = {
-        "adam": partial(torch.optim.Adam, weight_decay=weight_decay),
-        "amsgrad": partial(torch.optim.Adam, weight_decay=weight_decay, amsgrad=True),
-        "adamw": partial(torch.optim.AdamW, weight_decay=weight_decay),
+        "adam": partial(Adam, weight_decay=weight_decay),
+        "amsgrad": partial(Adam, weight_decay=weight_decay, amsgrad=True),
+        "adamw": partial(AdamW, weight_decay=weight_decay),
     }
     return makers[name]

@@ -27,6 +27,7 @@ from hcnet.prepare.prepare import PreparedCase
 from hcnet.progress import SILENT, Progress
 from hcnet.training.descent import training_device
 from hcnet.training.loop import fit
+from hcnet.training.optimisers import Adam
 
 KMEANS_POINTS = 100_000
 """Most curves that k-means, the yardstick beside the VQ-VAE, is fitted on."""
@@ -85,9 +86,7 @@ class ClusteringTask:
 
     def optimiser(self) -> torch.optim.Optimizer:
         """Adam; fused, since the network is so small that each call of its own shows."""
-        return torch.optim.Adam(
-            self.model.parameters(), weight_decay=self._weight_decay, fused=True
-        )
+        return Adam(self.model.parameters(), weight_decay=self._weight_decay, fused=True)
 
     def batches(self, first_step: int) -> Iterator[Tensor]:
         """Every curve once an epoch, in an order that depends on the epoch alone."""
