@@ -256,7 +256,8 @@ class NiftiSource:
         from concurrent.futures import ThreadPoolExecutor
 
         with ThreadPoolExecutor(2) as pool:  # unpacking lets go of Python's lock
-            return np.stack(list(pool.map(self._read, map("phase_{}".format, range(len(TIMES_S))))))
+            names = map("phase_{}".format, range(len(TIMES_S)))
+            return np.stack(list(pool.map(self._read, names)))
 
     @property
     def breast(self) -> NDArray[Any]:
@@ -269,7 +270,8 @@ class NiftiSource:
     def _read(self, name: str) -> NDArray[Any]:
         from hcnet.volumes.nifti import read_nifti
 
-        return read_nifti(self.folder / f"{name}.nii.gz").data
+        # Rows of the last axis in one piece, as in the prepared cases of a training.
+        return np.ascontiguousarray(read_nifti(self.folder / f"{name}.nii.gz").data)
 
 
 def _hcnet(cohort: Path, out: Path, setting: str) -> dict[str, Any]:

@@ -32,6 +32,7 @@ class Moments:
             codes: (N,) cluster of each point, 0 to K - 1.
         """
         k = len(self.counts)
+        codes = codes.astype(np.intp)  # else bincount does so each time
         self.counts += np.bincount(codes, minlength=k)
         for axis, values in enumerate(points.T):
             # bincount adds in double precision whatever the points are.

@@ -3,17 +3,17 @@
 import logging
 import os
 from collections import deque
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hcnet.cohorts.case import Case, TimesFrom, VolumeSource
+from hcnet.ahead import ahead
+from hcnet.cohorts.case import Case, TimesFrom
 from hcnet.errors import InputError
 from hcnet.prepare.breast_mask import breast_mask
 from hcnet.prepare.frame import Frame, frame_around
@@ -152,7 +152,7 @@ def prepare_case(case: Case, settings: PrepareConfig) -> PreparedCase:
         InputError: a volume cannot be read or used; see `prepare_image`.
         GeometryError: a mask lies on another grid, or a phase shows another region.
     """
-    with closing(_loaded(case.phases)) as volumes:
+    with closing(ahead(lambda source: source.load(), case.phases, _READ_AHEAD)) as volumes:
         pre = next(volumes)
         prepared, raw = _with_raw(
             pre,
@@ -166,24 +166,6 @@ def prepare_case(case: Case, settings: PrepareConfig) -> PreparedCase:
         _resample_others(case, pre, prepared.frame, volumes, phases)
     tumour = _tumour(case, pre, prepared)
     return PreparedCase(case.name, prepared, phases, tumour, case.times_s, case.times_from)
-
-
-def _loaded(sources: Sequence[VolumeSource]) -> Generator[Volume, None, None]:
-    """The volumes in order, the next ones read meanwhile in one other thread."""
-    with ThreadPoolExecutor(1) as reader:
-        ahead: deque[Future[Volume]] = deque()
-        left = iter(sources)
-        try:
-            while True:
-                ahead.extend(
-                    reader.submit(source.load)
-                    for source in islice(left, 1 + _READ_AHEAD - len(ahead))
-                )
-                if not ahead:
-                    return
-                yield ahead.popleft().result()
-        finally:
-            reader.shutdown(cancel_futures=True)
 
 
 def _resample_others(

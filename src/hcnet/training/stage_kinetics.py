@@ -4,6 +4,8 @@ Only training cases are learned from, and only inside the breast; no tumour mask
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from hcnet.ahead import ahead
 from hcnet.kinetics.clustering import Clusterer, Clustering, build_model
 from hcnet.kinetics.codebook import OUTSIDE
 from hcnet.kinetics.curves import allot_points, iter_curves, sample_curves
@@ -241,8 +244,9 @@ def cluster_cohort(
         else fitted.codebook.grid_s
     )
     with CurveStore(grid, folder) as store:
-        for source in progress.track(sources, "reading curves"):
-            store.add(source.phases, source.breast, source.clock)
+        with closing(ahead(lambda s: (s.phases, s.breast, s.clock), sources)) as exams:
+            for exam in progress.track(exams, "reading curves", len(sources)):
+                store.add(*exam)
         clustering = fitted
         if clustering is None:
             sample = store.sample(config.max_points, seed)
@@ -272,7 +276,7 @@ def judge_clustering(
         seed: of that k-means and its sample.
         progress: listener.
         store: the curves of the same sources, read already; without it they are read twice.
-        write: gets each case with its map (see `clustering.map_exam`).
+        write: gets each case with its map (see `clustering.map_exam`), in a thread of its own.
 
     Raises:
         InputError: as `curves.iter_curves`.
@@ -298,17 +302,24 @@ def judge_clustering(
             )
         return (scale_curves(chunk, codebook.scale) for chunk in curves)
 
-    for case in progress.track(range(len(sources)), "measuring clusters, 1 of 2", len(sources)):
-        coded = []
-        for curves in chunks(case):
-            points, codes = _points(clustering, curves)
-            for gathered, values in zip(moments, points, strict=True):
-                gathered.add(values, codes)
-            coded.append(codes)
-            if store is not None:
-                kinds: list[NDArray[Any]] = [codes, *points[1:]]
-                found.append([store.spool.put(part.T) for part in kinds])
-        _finish(sources[case], np.concatenate(coded), composition, write)
+    with ThreadPoolExecutor(1) as writer:
+        finished: Future[None] | None = None
+        for case in progress.track(range(len(sources)), "measuring clusters, 1 of 2", len(sources)):
+            coded = []
+            for curves in chunks(case):
+                points, codes = _points(clustering, curves)
+                for gathered, values in zip(moments, points, strict=True):
+                    gathered.add(values, codes)
+                coded.append(codes)
+                if store is not None:
+                    kinds: list[NDArray[Any]] = [codes, *points[1:]]
+                    found.append([store.spool.put(part.T) for part in kinds])
+            if finished is not None:
+                finished.result()
+            whole = np.concatenate(coded)
+            finished = writer.submit(_finish, sources[case], whole, composition, write)
+        if finished is not None:
+            finished.result()
     spreads = [
         Spread(gathered, prototypes) for gathered, prototypes in zip(moments, spaces, strict=True)
     ]
