@@ -196,7 +196,7 @@ def test_an_entry_of_another_process_that_came_first_is_kept(root, tmp_path):
     cases = read_cohort(root).cases[:1]
     (first,) = prepared_cases(cases, SETTINGS, tmp_path / "cache")
     before = first.files["image"].stat().st_ino
-    cache._write(prepare_case(cases[0], SETTINGS), SETTINGS, first.folder)
+    cache._build(cases[0], SETTINGS, first.folder)
     assert first.files["image"].stat().st_ino == before
     assert [p.name for p in (tmp_path / "cache").iterdir()] == [first.folder.name]
 

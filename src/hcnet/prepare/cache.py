@@ -12,14 +12,14 @@ An entry appears in one step, when all of it is written, and is checked before i
 """
 
 import hashlib
-import io
 import json
 import logging
 import shutil
 import uuid
-from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +29,9 @@ from numpy.typing import NDArray
 from hcnet.cohorts.case import Case, TimesFrom
 from hcnet.errors import GeometryError, InputError
 from hcnet.files import read_json, sha256_file, write_json
+from hcnet.prepare.array_files import ArrayFiles
 from hcnet.prepare.frame import Frame
-from hcnet.prepare.prepare import PreparedCase, prepare_case
+from hcnet.prepare.prepare import prepare_case
 from hcnet.prepare.settings import PrepareConfig
 from hcnet.progress import SILENT, Progress
 from hcnet.volumes.volume import Grid
@@ -132,14 +133,8 @@ def cached_case(case: Case, settings: PrepareConfig, cache_dir: Path) -> CachedC
             logger.warning(
                 "%s: the cache entry of %s is damaged and built again", folder, case.name
             )
-        prepared = prepare_case(case, settings)
-        try:
-            entry = _write(prepared, settings, folder)
-        except OSError as error:
-            raise InputError(
-                f"{cache_dir}: the cache cannot be written ({error}); "
-                "free space there or choose another folder."
-            ) from error
+        with _telling(cache_dir):
+            entry = _build(case, settings, folder)
     files, frame = entry
     return CachedCase(case.name, folder, files, frame, case.times_s, case.times_from)
 
@@ -171,23 +166,30 @@ def cache_key(case: Case, settings: PrepareConfig) -> str:
 _Entry = tuple[dict[str, Path], Frame]
 
 
-def _write(prepared: PreparedCase, settings: PrepareConfig, folder: Path) -> _Entry:
-    arrays: dict[str, NDArray[Any]] = {
-        "phases": prepared.phases,
-        "image": np.ascontiguousarray(prepared.image.image),
-        "breast": prepared.image.breast.astype(np.uint8, order="C"),
-    }
-    if prepared.tumour is not None:
-        arrays["tumour"] = prepared.tumour.astype(np.uint8, order="C")
+@contextmanager
+def _telling(cache_dir: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise InputError(
+            f"{cache_dir}: the cache cannot be written ({error}); "
+            "free space there or choose another folder."
+        ) from error
+
+
+def _build(case: Case, settings: PrepareConfig, folder: Path) -> _Entry:
+    """Prepare a case and write its entry, each phase while the next ones are prepared."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     aside = folder.with_name(f".{uuid.uuid4().hex[:8]}-{folder.name}")
     try:
         aside.mkdir()
-        with ThreadPoolExecutor() as pool:
-            hashed = pool.map(_sha256_as_npy, arrays.values())  # begins at once
-            for name, array in arrays.items():
-                np.save(aside / f"{name}.npy", array)
-            digests = dict(zip(arrays, hashed, strict=True))
+        with ArrayFiles(aside) as files:
+            prepared = prepare_case(case, settings, partial(files.put, "phases"))
+            files.put("image", np.ascontiguousarray(prepared.image.image))
+            files.put("breast", prepared.image.breast.astype(np.uint8, order="C"))
+            if prepared.tumour is not None:
+                files.put("tumour", prepared.tumour.astype(np.uint8, order="C"))
+            digests = files.digests()
         frame = prepared.image.frame
         entry = {
             "case": prepared.name,
@@ -199,18 +201,9 @@ def _write(prepared: PreparedCase, settings: PrepareConfig, folder: Path) -> _En
             "sha256": digests,
         }
         write_json(aside / "case.json", entry)
-        return _put_in_place(aside, folder) or ({n: folder / f"{n}.npy" for n in arrays}, frame)
+        return _put_in_place(aside, folder) or ({n: folder / f"{n}.npy" for n in digests}, frame)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
-
-
-def _sha256_as_npy(array: NDArray[Any]) -> str:
-    """SHA-256 of the file that `np.save` makes of an array."""
-    head = io.BytesIO()
-    np.lib.format.write_array_header_1_0(head, np.lib.format.header_data_from_array_1_0(array))
-    state = hashlib.sha256(head.getvalue())
-    state.update(array.data)
-    return state.hexdigest()
 
 
 def _put_in_place(aside: Path, folder: Path) -> _Entry | None:

@@ -3,7 +3,7 @@
 import logging
 import os
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
@@ -111,17 +111,19 @@ def prepare_image(
             empty or has values other than 0 and 1 (or 255).
         GeometryError: the mask lies on another grid.
     """
-    return _with_raw(volume, settings, breast, location, breast_location)[0]
+    canonical, inside, frame = _framed(volume, settings, breast, location, breast_location)
+    raw = frame.to_prepared(canonical, "linear")
+    return _prepared_image(canonical, inside, frame, raw, settings, breast_location)
 
 
-def _with_raw(
+def _framed(
     volume: Volume,
     settings: PrepareConfig,
     breast: Volume | None,
     location: str,
     breast_location: str,
-) -> tuple[PreparedImage, NDArray[np.float32]]:
-    """The prepared image, and its intensities on the prepared grid before normalisation."""
+) -> tuple[Volume, NDArray[np.bool_], Frame]:
+    """The image and its breast mask in canonical orientation, and the grids around the breast."""
     check_image(volume, location)
     canonical = to_canonical(volume)
     if breast is None:
@@ -129,7 +131,18 @@ def _with_raw(
     else:
         inside = _given_breast(breast, volume, breast_location, location)
     frame = frame_around(inside, volume.grid, settings.margin_mm, settings.spacing_mm)
-    raw = frame.to_prepared(canonical, "linear")
+    return canonical, inside, frame
+
+
+def _prepared_image(
+    canonical: Volume,
+    inside: NDArray[np.bool_],
+    frame: Frame,
+    raw: NDArray[np.float32],
+    settings: PrepareConfig,
+    breast_location: str,
+) -> PreparedImage:
+    """What `prepare_image` gives, of an image whose intensities are on the prepared grid."""
     breast_there = _mask_to_prepared(frame, canonical.with_data(inside))
     if not breast_there.any():
         raise InputError(
@@ -137,51 +150,66 @@ def _with_raw(
             "check the mask, or choose a finer spacing."
         )
     image = normalise(raw, breast_there, settings.normalise)
-    native_breast = from_canonical(canonical.with_data(inside), volume.grid).data
-    return PreparedImage(image, breast_there, native_breast, frame), raw
+    native_breast = from_canonical(canonical.with_data(inside), frame.native).data
+    return PreparedImage(image, breast_there, native_breast, frame)
 
 
-def prepare_case(case: Case, settings: PrepareConfig) -> PreparedCase:
+def prepare_case(
+    case: Case,
+    settings: PrepareConfig,
+    ready: Callable[[NDArray[np.float32], int], None] | None = None,
+) -> PreparedCase:
     """Prepare all phases and masks of a case on one grid.
 
     Args:
         case: its volumes are read here, a few at a time.
         settings: spacing, normalisation, margin.
+        ready: told all phases (T, X, Y, Z) and the number of the one that is ready, in their order,
+            while the next ones are prepared.
 
     Raises:
         InputError: a volume cannot be read or used; see `prepare_image`.
         GeometryError: a mask lies on another grid, or a phase shows another region.
     """
-    with closing(ahead(lambda source: source.load(), case.phases, _READ_AHEAD)) as volumes:
+    breast_location = case.breast.location if case.breast else ""
+    threads = min(os.cpu_count() or 1, _MOST_THREADS)
+    with (
+        closing(ahead(lambda source: source.load(), case.phases, _READ_AHEAD)) as volumes,
+        ThreadPoolExecutor(threads) as pool,
+    ):
         pre = next(volumes)
-        prepared, raw = _with_raw(
-            pre,
-            settings,
-            case.breast.load() if case.breast else None,
-            case.pre.location,
-            case.breast.location if case.breast else "",
+        breast = case.breast.load() if case.breast else None
+        canonical, inside, frame = _framed(
+            pre, settings, breast, case.pre.location, breast_location
         )
-        phases = np.empty((len(case.phases), *prepared.grid.shape), np.float32)
-        phases[0] = raw
-        _resample_others(case, pre, prepared.frame, volumes, phases)
-    tumour = _tumour(case, pre, prepared)
-    return PreparedCase(case.name, prepared, phases, tumour, case.times_s, case.times_from)
+        phases = np.empty((len(case.phases), *frame.grid.shape), np.float32)
+        waiting = deque([pool.submit(frame.to_prepared, canonical, "linear", phases[0])])
 
+        def image(raw: Future[NDArray[np.float32]]) -> PreparedImage:
+            # The pool takes what waits in order, so the one that this waits for is under way.
+            return _prepared_image(
+                canonical, inside, frame, raw.result(), settings, breast_location
+            )
 
-def _resample_others(
-    case: Case, pre: Volume, frame: Frame, volumes: Iterator[Volume], phases: NDArray[np.float32]
-) -> None:
-    """Check the phases after the first and bring them onto the prepared grid, some at once."""
-    with ThreadPoolExecutor(min(os.cpu_count() or 1, _MOST_THREADS)) as pool:
-        waiting: deque[Future[object]] = deque()
+        prepared = pool.submit(image, waiting[0])
+        ended = iter(range(len(phases)))
+
+        def end_one() -> None:
+            waiting.popleft().result()
+            number = next(ended)
+            if ready is not None:
+                ready(phases, number)
+
         for source, phase, out in zip(case.phases[1:], volumes, phases[1:], strict=True):
             check_image(phase, source.location)
             check_same_frame(phase, pre, source.location, case.pre.location)
             waiting.append(pool.submit(frame.to_prepared, phase, "linear", out))
             if len(waiting) > _READ_AHEAD:
-                waiting.popleft().result()
-        for resampled in waiting:
-            resampled.result()
+                end_one()
+        while waiting:
+            end_one()
+    tumour = _tumour(case, pre, prepared.result())
+    return PreparedCase(case.name, prepared.result(), phases, tumour, case.times_s, case.times_from)
 
 
 def _computed_breast(canonical: Volume, location: str) -> NDArray[np.bool_]:
