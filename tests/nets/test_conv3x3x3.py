@@ -80,18 +80,18 @@ def test_a_prediction_may_overwrite_its_input() -> None:
     assert torch.equal(found, expected)
 
 
-def test_the_planes_between() -> None:
+def test_the_planes_between_and_some_channels() -> None:
     """As in the whole, by Winograd's convolutions and, of thin parts, by torch's."""
     torch.manual_seed(0)
-    conv, image = Conv3x3x3(16, 16), torch.randn(1, 16, 24, 64, 64)
-    assert winograd.pays(image, conv.weight)
+    conv, image = Conv3x3x3(32, 16, bias=False), torch.randn(1, 32, 24, 64, 64)
+    assert winograd.pays(image[:, 16:], conv.weight[:, 16:])
     whole = conv(image)
-    assert not conv.between(image).requires_grad
-    torch.testing.assert_close(conv.between(image), whole[:, :, 1:-1], atol=1e-5, rtol=1e-5)
-    assert not winograd.pays(image[:, :, 3:6], conv.weight)
-    torch.testing.assert_close(
-        conv.between(image[:, :, 3:6]), whole[:, :, 4:5], atol=1e-5, rtol=1e-5
-    )
+    found = conv.between(image[:, :16], slice(0, 16)) + conv.between(image[:, 16:], slice(16, None))
+    assert not found.requires_grad
+    torch.testing.assert_close(found, whole[:, :, 1:-1], atol=1e-5, rtol=1e-5)
+    thin = image[:, :, 3:6]
+    assert not winograd.pays(thin, conv.weight)
+    torch.testing.assert_close(conv.between(thin), whole[:, :, 4:5], atol=1e-5, rtol=1e-5)
 
 
 def test_parameters_are_those_of_torchs_layer() -> None:

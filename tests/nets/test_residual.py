@@ -76,6 +76,6 @@ def test_a_step_up_is_the_same_in_a_prediction(
         expected = step(features, skip.clone())
         with torch.inference_mode():
             found = step(features, skip.clone())
-    tolerance = 0.05 if autocast else 2e-5
+    tolerance = 0.1 if autocast else 2e-5  # in bfloat16 the sum of both maps is rounded once more
     torch.testing.assert_close(found.float(), expected.float(), atol=tolerance, rtol=tolerance)
     assert torch.equal(features, kept)

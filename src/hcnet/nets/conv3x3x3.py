@@ -41,14 +41,19 @@ class Conv3x3x3(nn.Conv3d):
         return found
 
     @torch.inference_mode()
-    def between(self, features: Tensor) -> Tensor:
-        """Convolve the planes between the outer two of (B, in_channels, x + 2, y, z): x planes.
+    def between(self, features: Tensor, channels: slice = slice(None)) -> Tensor:
+        """Convolve the planes between the outer two of (B, C, x + 2, y, z): x planes, no bias.
 
-        A large map is then convolved in parts, each with its neighbours. For predictions.
+        A prediction goes through a large map in such parts, each with its neighbours.
+
+        Args:
+            features: some channels of the input; the results of all parts add up.
+            channels: which.
         """
-        if torch.is_autocast_enabled("cpu") or not winograd.pays(features, self.weight):
-            return F.conv3d(features, self.weight, self.bias, padding=(0, 1, 1))
-        return winograd.convolve(features, self.weight, self.bias, between=True)
+        weight = self.weight[:, channels]
+        if torch.is_autocast_enabled("cpu") or not winograd.pays(features, weight):
+            return F.conv3d(features, weight, padding=(0, 1, 1))
+        return winograd.convolve(features, weight, between=True)
 
 
 class _Convolution(torch.autograd.Function):

@@ -51,6 +51,11 @@ class PointwiseConv3d(nn.Conv3d):
             mixed = F.linear(voxels, self._matrix(), self.bias)
         return mixed.permute(0, 4, 1, 2, 3)
 
+    def part(self, features: Tensor, channels: slice) -> Tensor:
+        """The share of some channels (B, C, x, y, z) of the input in the result, without bias."""
+        mixed = F.linear(features.permute(0, 2, 3, 4, 1), self._matrix()[:, channels])
+        return mixed.permute(0, 4, 1, 2, 3)
+
     def _overwritten(self, voxels: Tensor) -> Tensor:
         """(B, x, y, z, C) to (B, x, y, z, out_channels), a part at a time from the front.
 

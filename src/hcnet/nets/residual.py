@@ -53,19 +53,6 @@ class ResidualBlock(nn.Module):
         found = self.conv1(features)
         return self.rest(found, features if self.conv3 is None else self.conv3(features))
 
-    def start_between(self, features: Tensor, found: Tensor, shortcut: Tensor) -> None:
-        """Compute what `rest` takes, of some planes.
-
-        Args:
-            features: (B, before, x + 2, y, z): the planes and one more on either side. It is
-                overwritten where the block may.
-            found: (B, after, x, y, z), where the result of `conv1` goes.
-            shortcut: the same for `conv3`.
-        """
-        found.copy_(cast("Conv3x3x3", self.conv1[0]).between(features))
-        inner = features[:, :, 1:-1]
-        shortcut.copy_(inner if self.conv3 is None else self.conv3(inner))
-
     def rest(self, found: Tensor, shortcut: Tensor) -> Tensor:
         """From the results of `conv1` and of `conv3`, (B, after, x, y, z) each, to the block's."""
         found = F.leaky_relu_(self.norm(found), SLOPE)
@@ -112,31 +99,54 @@ class UnetrUp(nn.Module):
         return apply_safely(self.conv_block, joined)
 
     def _in_slabs(self, features: Tensor, skip: Tensor) -> tuple[Tensor, Tensor]:
-        """What `ResidualBlock.rest` takes; the joined map is never there as a whole.
+        """What `ResidualBlock.rest` takes: the results of its first convolutions.
 
-        The second of the two is put into the skip connection's memory.
+        Neither the doubled nor the joined map is ever there as a whole, and the second result is
+        put into the skip connection's memory.
         """
-        found = torch.empty_like(skip)
-        channels, length = skip.shape[1:3]
-        # A plane more on either side, for the 3x3x3 convolution; zeros beyond the map.
-        before = skip.new_zeros(len(skip), 2 * channels, 1, *skip.shape[3:])
+        convolution = cast("Conv3x3x3", self.conv_block.conv1[0])
+        shortcut = cast("PointwiseConv3d", cast("nn.Sequential", self.conv_block.conv3)[0])
+        found, length = torch.empty_like(skip), skip.shape[2]
+        doubled_part, skip_part = slice(0, skip.shape[1]), slice(skip.shape[1], None)
+        # Planes in front of a slab; those of the skip connection are overwritten by then.
+        doubled_edge = skip_edge = skip.new_zeros(len(skip), skip.shape[1], 1, *skip.shape[3:])
         for start in range(0, length, _SLAB):
-            end = min(start + _SLAB, length)
-            last = min(end + 1, length)
-            shape = (len(skip), 2 * channels, end - start + 2, *skip.shape[3:])
-            joined = torch.empty(
-                shape, dtype=skip.dtype, device=skip.device, memory_format=torch.channels_last_3d
-            )
-            joined[:, :, :1] = before
-            inside = joined[:, :, 1 : 1 + last - start]
-            doubled = apply_safely(self.transp_conv, features[:, :, start // 2 : -(-last // 2)])
-            inside[:, :channels] = doubled[:, :, : last - start]
-            inside[:, channels:] = skip[:, :, start:last]
-            joined[:, :, 1 + last - start :] = 0
-            before = joined[:, :, -2:-1].clone()
-            slab = slice(start, end)
-            self.conv_block.start_between(joined, found[:, :, slab], skip[:, :, slab])
+            planes = slice(start, min(start + _SLAB, length))
+            last = min(planes.stop + 1, length)
+            # One after the other, so that one of them at a time is there with its sums.
+            slab = apply_safely(self.transp_conv, features[:, :, start // 2 : -(-last // 2)])
+            slab = _with_neighbours(slab[:, :, : last - start], planes, doubled_edge)
+            found[:, :, planes] = convolution.between(slab, doubled_part)
+            mixed = shortcut.part(slab[:, :, 1:-1], doubled_part)
+            doubled_edge = slab[:, :, -2:-1].clone()
+            slab = _with_neighbours(skip[:, :, start:last], planes, skip_edge)
+            found[:, :, planes] += convolution.between(slab, skip_part)
+            mixed += shortcut.part(slab[:, :, 1:-1], skip_part)
+            skip_edge = slab[:, :, -2:-1].clone()
+            skip[:, :, planes] = mixed
         return found, skip
+
+
+def _with_neighbours(given: Tensor, planes: slice, before: Tensor) -> Tensor:
+    """Some planes of a map between the one before them and the one behind, where there is one.
+
+    Args:
+        given: (B, C, x or x + 1, y, z), the planes and, where the map goes on, one more.
+        planes: their places.
+        before: (B, C, 1, y, z).
+
+    Returns:
+        (B, C, x + 2, y, z), zeros beyond the end of the map.
+    """
+    batch, channels, count, *plane = given.shape
+    shape = (batch, channels, planes.stop - planes.start + 2, *plane)
+    found = torch.empty(
+        shape, dtype=given.dtype, device=given.device, memory_format=torch.channels_last_3d
+    )
+    found[:, :, :1] = before
+    found[:, :, 1 : 1 + count] = given
+    found[:, :, 1 + count :] = 0
+    return found
 
 
 def named(convolution: nn.Module) -> nn.Sequential:
