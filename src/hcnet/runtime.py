@@ -55,9 +55,9 @@ def spare_memory() -> None:
     """Let glibc give back every block of 4 MB or more, and torch ask Linux for pages of 2 MB.
 
     For a process that predicts, where one window's maps decide how much memory there must be. By
-    default glibc keeps more and more blocks below 32 MB. Smaller ones come and go too often (UX-Net,
-    a window of 96^3 on two cores beside its weights: 495 MB and 8.7 s if blocks of 8 MB go back,
-    465 and 8.9 of 4 MB, 455 and 10.7 of 2, 450 and 12 of 1). Large
+    default glibc keeps more and more blocks below 32 MB. Smaller ones than 4 MB come and go too
+    often (UX-Net, a window of 96^3 on two cores, memory beside its weights: 465 MB and 8.9 s if
+    they stay, 455 and 10.7 if those of 2 MB go back, 450 and 12 for 1 MB, 495 and 8.7 for 8). Large
     pages make up for most of the time that fresh ones cost (12.6 to 10.2 s, measured before
     `hcnet.nets.winograd` was there). Call it before torch's first tensor, and where
     `tune_allocator` is not called after it. It does nothing where `HCNET_NO_MALLOPT` is set, or

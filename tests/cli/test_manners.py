@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -161,6 +162,27 @@ def test_told_to_end_is_as_ctrl_c(masks, tmp_path) -> None:
         assert process.stderr.read() == "hcnet: interrupted\n"
     assert process.returncode == 130
     assert [path for path in sorted(tmp_path.rglob("*")) if path.name != "out"] == before
+
+
+def test_told_twice_it_ends_without_a_traceback(tmp_path) -> None:
+    """As `timeout` does: to the process and to its group, while it is ending already."""
+    code = """if True:
+        import atexit, sys, time
+        from hcnet.cli import main
+
+        def interrupted(**_):
+            raise KeyboardInterrupt
+
+        main.app = interrupted
+        atexit.register(time.sleep, 60)
+        main.main()"""
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stderr.readline() == "hcnet: interrupted\n"
+        process.send_signal(signal.SIGINT)
+        assert process.stderr.read() == ""
+    assert process.returncode == -signal.SIGINT
 
 
 def test_an_option_before_the_verb_is_told_where_to_stand(hcnet, masks, tmp_path) -> None:

@@ -101,6 +101,9 @@ def main() -> None:
     except KeyboardInterrupt:
         code = INTERRUPTED
     if code == INTERRUPTED:
+        # What lay aside is gone; told once more, the process ends without a word.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
         sys.stderr.write("hcnet: interrupted\n")
     sys.exit(code)
 
