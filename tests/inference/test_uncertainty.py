@@ -9,7 +9,7 @@ from scipy.special import expit, logit
 
 from hcnet.cohorts.case import ArraySource, Case
 from hcnet.errors import ConfigError
-from hcnet.inference.bundle import open_bundle, write_bundle
+from hcnet.inference.bundle import Bundle, open_bundle, write_bundle
 from hcnet.inference.calibration import Calibration
 from hcnet.inference.device import make_device
 from hcnet.inference.ensemble import OneBar, RunningMean, entropy_bits
@@ -118,7 +118,9 @@ def test_the_probability_of_an_ensemble_is_the_mean_of_its_members(case, pair, d
 
 
 @pytest.mark.parametrize("tta", [False, True])
-def test_one_hipm_for_all_predicts_as_copies_of_it_do(case, tiny_run, tmp_path, device, tta):
+def test_one_hipm_for_all_predicts_as_copies_of_it_do(
+    case, tiny_run, tmp_path, device, tta, monkeypatch
+):
     shared, networks = ensemble(tiny_run / "bundle", tmp_path / "shared", 2, one_hipm=True)
     copies = write_bundle(
         tmp_path / "copies",
@@ -131,9 +133,12 @@ def test_one_hipm_for_all_predicts_as_copies_of_it_do(case, tiny_run, tmp_path, 
             exclude={"schema_version", "weights", "clustering", "hipm", "kis"}
         ),
     )
-    listener = Listener()
+    listener, loaded, load = Listener(), [], Bundle.hipm
+    monkeypatch.setattr(Bundle, "hipm", lambda *its: loaded.append(its[1]) or load(*its))
     one = segment(case, shared, device, tta=tta, progress=listener)
+    assert loaded == [0]
     other = segment(case, copies, device, tta=tta)
+    assert loaded == [0, 0, 1]
     np.testing.assert_array_equal(one.probability.data, other.probability.data)
     np.testing.assert_array_equal(one.class_probabilities, other.class_probabilities)
     np.testing.assert_array_equal(one.disagreement.data, other.disagreement.data)

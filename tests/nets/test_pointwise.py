@@ -39,6 +39,14 @@ def test_equals_torch(
 
 
 @pytest.mark.parametrize("groups", [1, 2])
+def test_the_parts_of_some_channels_add_up(groups: int) -> None:
+    conv, image = PointwiseConv3d(6, 4, groups=groups, bias=False), torch.randn(1, 6, 3, 4, 5)
+    first, rest = slice(0, 2), slice(2, None)
+    found = conv.part(image[:, first], first) + conv.part(image[:, rest], rest)
+    torch.testing.assert_close(found, conv(image))
+
+
+@pytest.mark.parametrize("groups", [1, 2])
 def test_channels_last_stays_and_autocast_holds(groups: int) -> None:
     conv = PointwiseConv3d(4, 6, groups=groups)
     image = torch.randn(2, 4, 3, 4, 5).contiguous(memory_format=torch.channels_last_3d)

@@ -267,6 +267,14 @@ def test_many_phases_keep_their_order_and_the_first_bad_one_is_named():
     alone = prepare_image(image, SETTINGS, breast)
     for number, phase in enumerate(phases):
         assert_array_equal(prepared.phases[number], alone.frame.to_prepared(phase, "linear"))
+    told: list[int] = []
+
+    def ready(found: np.ndarray, number: int) -> None:
+        told.append(number)
+        assert_array_equal(found[number], prepared.phases[number])
+
+    prepare_case(case(phases, **masks), SETTINGS, ready)
+    assert told == list(range(8))
     phases[3] = phases[5] = image.with_data(broken(np.nan))
     with pytest.raises(InputError, match="phase 3: 1 voxels are NaN"):
         prepare_case(case(phases, **masks), SETTINGS)
