@@ -1,6 +1,8 @@
 """Many passes: their mean, their disagreement, and probabilities that were calibrated."""
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -145,6 +147,30 @@ def test_one_hipm_for_all_predicts_as_copies_of_it_do(
     assert one.member_ml == other.member_ml
     [[_, windows, _, _]] = listener.bars
     assert windows == 3 * (4 if tta else 1)  # of one image: a map and two tumours
+
+
+def test_an_ensemble_predicts_without_torchs_compiler(tiny_run, tmp_path):
+    """65 MB and two seconds, of which nothing is needed where windows are as large as patches."""
+    ensemble(tiny_run / "bundle", tmp_path / "two", 2, one_hipm=True)
+    words = """
+import sys
+from pathlib import Path
+import numpy as np
+from hcnet.cohorts.case import ArraySource, Case
+from hcnet.inference.bundle import open_bundle
+from hcnet.inference.device import make_device
+from hcnet.inference.segment import segment
+from hcnet.volumes.volume import Volume
+x, y, z = np.meshgrid(*[np.linspace(-1, 1, 20)] * 3, indexing="ij")
+breast = Volume((x**2 + y**2 + z**2 < 0.8).astype(np.uint8), np.diag([3.0, 3.0, 3.0, 1.0]))
+image = breast.with_data((100 * breast.data + 20 * (x + 1)).astype(np.float32))
+case = Case("ball", (ArraySource(image),), breast=ArraySource(breast))
+segment(case, open_bundle(Path(sys.argv[1])), make_device("32-true"))
+print("torch._dynamo" in sys.modules)
+"""
+    command = [sys.executable, "-c", words, str(tmp_path / "two")]
+    told = subprocess.run(command, check=True, capture_output=True, text=True)
+    assert told.stdout == "False\n"
 
 
 def test_mirror_images_of_an_exam_are_predicted_alike_with_flips(case, bundle, device, single):

@@ -3,14 +3,21 @@
 Only `case.pre` is ever loaded here; the post-contrast phases of a case may be absent or damaged.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from hcnet.cohorts.case import Case
-from hcnet.inference.bundle import Bundle, BundleInfo, network_without_weights
+from hcnet.inference.bundle import (
+    Bundle,
+    BundleInfo,
+    StoredNetwork,
+    network_without_weights,
+)
 from hcnet.inference.device import Device
 from hcnet.inference.ensemble import FLIPS, NO_FLIPS, Flip, OneBar, chosen_members
 from hcnet.inference.input_check import check_input
@@ -121,6 +128,11 @@ def _add_passes(
         bar.end()
 
 
+def _without_weights(stored: StoredNetwork) -> nn.Module:
+    """A network in the form in which it predicts, to count what it will take."""
+    return fold_norms(network_without_weights(stored))
+
+
 def _ready(network: nn.Module) -> nn.Module:
     """A network as it was loaded, for nothing but predictions."""
     give_back()
@@ -163,7 +175,7 @@ class _Predictor:
             window_count(
                 image.shape[1:],
                 *_window(
-                    fold_norms(network_without_weights(stored)),
+                    partial(_without_weights, stored),
                     channels,
                     image,
                     stored.patch,
@@ -196,7 +208,7 @@ def predict_maps(
     name: str = "windows",
 ) -> Tensor:
     """Class probabilities (K+1, X, Y, Z) of a prepared image (1, X, Y, Z); class 0 is outside."""
-    window, overlap = _window(hipm, [image.shape[0]], image, patch, inference, device)
+    window, overlap = _window(lambda: hipm, [image.shape[0]], image, patch, inference, device)
     model = map_model(hipm.to(device.device))
     return predict(model, [image], window, overlap, device, progress, name)
 
@@ -227,25 +239,29 @@ def predict_tumour(
     """
     inputs = [image] if maps is None else [image, as_map_input(maps, form)]
     channels = [part.shape[0] for part in inputs]
-    window, overlap = _window(kis, channels, image, patch, inference, device)
+    window, overlap = _window(lambda: kis, channels, image, patch, inference, device)
     model = tumour_model(kis.to(device.device))
     return predict(model, inputs, window, overlap, device, progress, name)[0]
 
 
 def _window(
-    network: nn.Module,
+    network: Callable[[], nn.Module],
     channels: list[int],
     image: Tensor,
     patch: Patch,
     inference: InferenceSettings,
     device: Device,
 ) -> tuple[Patch, float]:
-    """Size of the windows of an image (C, X, Y, Z) and what they share with their neighbours."""
+    """Size of the windows of an image (C, X, Y, Z) and what they share with their neighbours.
+
+    The network is asked for only where its memory matters: to fold one without weights, torch
+    imports its compiler, 65 MB and two seconds.
+    """
     if inference.windows == "patch":
         return patch, inference.overlap
     volume = (image.shape[1], image.shape[2], image.shape[3])
     budget = None if inference.memory_gb is None else int(inference.memory_gb * 2**30)
-    window = largest_window(network, channels, volume, patch, budget, device.device)
+    window = largest_window(network(), channels, volume, patch, budget, device.device)
     return window, inference.overlap if window == patch else min(OVERLAP, inference.overlap)
 
 
