@@ -118,3 +118,22 @@ def test_peak_memory_holds_a_large_array() -> None:
         "block = np.ones(2**25); print(peak_memory_mb())"
     )
     assert 256 <= int(_in_new_process(code)) < 64 * 1024  # the array alone has 256 MB
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc gives back")
+def test_what_is_free_between_blocks_goes_back_too() -> None:
+    code = """if True:
+        import numpy as np
+        from hcnet.runtime import give_back, spare_memory
+
+        def resident():
+            return int(open("/proc/self/statm").read().split()[1]) * 4096 / 2**20
+
+        spare_memory()
+        blocks = [np.ones(2**17) for _ in range(100)]
+        del blocks[:-1]
+        before = resident()
+        give_back()
+        print(round(before - resident()))"""
+    told = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert int(told.stdout) > 80

@@ -49,8 +49,8 @@ def test_grows_with_the_voxels_and_leaves_the_network_alone(name):
         peak_bytes(network, [tuple(part.shape) for part in network_inputs(name, shape, batch=1)])
         for shape in ((32, 32, 32), (64, 64, 32))
     )
-    # Where the decoder goes in slabs of so many planes, these weigh less among more of them.
-    assert 2.5 < large / small < 4.5
+    # UX-Net's decoder goes in slabs of so many planes, which weigh less among more of them.
+    assert (2.5 if name == "uxnet" else 3.5) < large / small < 4.5
     after = network.state_dict()
     assert all(torch.equal(after[key], value) for key, value in before.items())
 

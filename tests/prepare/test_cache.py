@@ -207,6 +207,30 @@ def test_a_cache_that_cannot_be_written_is_one_clear_sentence(root, tmp_path):
         prepared_cases(read_cohort(root).cases, SETTINGS, tmp_path / "cache")
 
 
+@pytest.mark.parametrize("phase", [0, 1])
+def test_a_source_that_cannot_be_read_is_not_blamed_on_the_cache(tmp_path, phase):
+    class Gone(ArraySource):
+        def load(self) -> Volume:
+            raise OSError(5, "gone", "phase")
+
+    image, breast, _ = (Volume(a, AFFINE) for a in arrays())
+    phases = [ArraySource(image), ArraySource(image)]
+    phases[phase] = Gone(image)
+    with pytest.raises(OSError, match="gone"):
+        prepared_cases([Case("A", tuple(phases), breast=ArraySource(breast))], SETTINGS, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_disk_that_fills_up_is_one_clear_sentence(root, tmp_path, monkeypatch):
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(cache.ArrayFiles, "put", full)
+    with pytest.raises(InputError, match=r"the cache cannot be written .*No space left"):
+        prepared_cases(read_cohort(root).cases, SETTINGS, tmp_path / "cache")
+    assert list((tmp_path / "cache").iterdir()) == []
+
+
 def test_cases_in_memory_are_cached_by_content(tmp_path):
     image, breast, _ = (Volume(a, AFFINE) for a in arrays())
     other = image.with_data(image.data.copy())

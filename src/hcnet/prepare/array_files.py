@@ -1,6 +1,7 @@
 """Arrays into `.npy` files, hashed in another thread while they are written."""
 
 import hashlib
+import io
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
@@ -46,11 +47,11 @@ class ArrayFiles:
         """
         path = self._folder / f"{name}.npy"
         if not part:
-            self._states[name] = hashlib.sha256()
-            with path.open("wb") as file:
-                header = np.lib.format.header_data_from_array_1_0(array)
-                np.lib.format.write_array_header_1_0(file, header)
-            self._states[name].update(path.read_bytes())
+            head = io.BytesIO()
+            header = np.lib.format.header_data_from_array_1_0(array)
+            np.lib.format.write_array_header_1_0(head, header)
+            self._states[name] = hashlib.sha256(head.getvalue())
+            path.write_bytes(head.getvalue())
         written = array if part is None else array[part]
         self._hasher.submit(self._states[name].update, written.data)
         with path.open("ab") as file:

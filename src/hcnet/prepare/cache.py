@@ -133,8 +133,7 @@ def cached_case(case: Case, settings: PrepareConfig, cache_dir: Path) -> CachedC
             logger.warning(
                 "%s: the cache entry of %s is damaged and built again", folder, case.name
             )
-        with _telling(cache_dir):
-            entry = _build(case, settings, folder)
+        entry = _build(case, settings, folder)
     files, frame = entry
     return CachedCase(case.name, folder, files, frame, case.times_s, case.times_from)
 
@@ -167,7 +166,8 @@ _Entry = tuple[dict[str, Path], Frame]
 
 
 @contextmanager
-def _telling(cache_dir: Path) -> Iterator[None]:
+def _writing(cache_dir: Path) -> Iterator[None]:
+    """Tell what the system says of writing; around nothing that reads a source."""
     try:
         yield
     except OSError as error:
@@ -179,16 +179,17 @@ def _telling(cache_dir: Path) -> Iterator[None]:
 
 def _build(case: Case, settings: PrepareConfig, folder: Path) -> _Entry:
     """Prepare a case and write its entry, each phase while the next ones are prepared."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
     aside = folder.with_name(f".{uuid.uuid4().hex[:8]}-{folder.name}")
     try:
-        aside.mkdir()
+        with _writing(folder.parent):
+            aside.mkdir(parents=True)
         with ArrayFiles(aside) as files:
-            prepared = prepare_case(case, settings, partial(files.put, "phases"))
-            files.put("image", np.ascontiguousarray(prepared.image.image))
-            files.put("breast", prepared.image.breast.astype(np.uint8, order="C"))
+            put = _writing(folder.parent)(files.put)
+            prepared = prepare_case(case, settings, partial(put, "phases"))
+            put("image", np.ascontiguousarray(prepared.image.image))
+            put("breast", prepared.image.breast.astype(np.uint8, order="C"))
             if prepared.tumour is not None:
-                files.put("tumour", prepared.tumour.astype(np.uint8, order="C"))
+                put("tumour", prepared.tumour.astype(np.uint8, order="C"))
             digests = files.digests()
         frame = prepared.image.frame
         entry = {
@@ -200,8 +201,10 @@ def _build(case: Case, settings: PrepareConfig, folder: Path) -> _Entry:
             "grid": _grid_to_json(frame.grid),
             "sha256": digests,
         }
-        write_json(aside / "case.json", entry)
-        return _put_in_place(aside, folder) or ({n: folder / f"{n}.npy" for n in digests}, frame)
+        with _writing(folder.parent):
+            write_json(aside / "case.json", entry)
+            other = _put_in_place(aside, folder)
+        return other or ({name: folder / f"{name}.npy" for name in digests}, frame)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
 
