@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from hcnet.arrays import write_array
 from hcnet.cohorts.case import Case
 from hcnet.config import Config
 from hcnet.inference.device import Device
@@ -25,7 +26,7 @@ from hcnet.nets.registry import build_network
 from hcnet.nets.resunet import ResUNet
 from hcnet.prepare.cache import CachedCase
 from hcnet.training.checkpoint import load_model
-from hcnet.training.folder import RunFolder, write_array
+from hcnet.training.folder import RunFolder
 from hcnet.training.loop import MODEL
 from hcnet.training.patch_task import class_frequencies
 from hcnet.training.patches import PatchSource

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from recipes import RECIPES, Fold
 
+from hcnet.arrays import write_array
 from hcnet.cohorts.cohort import read_cohort
 from hcnet.evaluation.evaluate import read_mask, score_case
 from hcnet.evaluation.hierarchical import crossed_comparison, crossed_mean
@@ -25,7 +26,7 @@ from hcnet.inference.windows import predict, tumour_model
 from hcnet.prepare.cache import prepared_cases
 from hcnet.studies.material import split_into_folds
 from hcnet.training.descent import training_device
-from hcnet.training.folder import read_run_config, write_array
+from hcnet.training.folder import read_run_config
 from hcnet.training.validate import native_mask
 from hcnet.volumes.volume import to_canonical
 

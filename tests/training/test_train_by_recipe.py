@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file
 from torch import nn
 
+from hcnet.arrays import write_array
 from hcnet.inference.device import Device
 from hcnet.nets.recipe import Leg, Recipe
-from hcnet.training.folder import write_array
 from hcnet.training.logbook import read_log
 from hcnet.training.patches import PatchSource
 from hcnet.training.recipe import epochs_of, make_optimiser, train_by_recipe

@@ -26,6 +26,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hcnet.arrays import map_array
 from hcnet.cohorts.case import Case, TimesFrom
 from hcnet.errors import GeometryError, InputError
 from hcnet.files import read_json, sha256_file, write_json
@@ -93,7 +94,7 @@ class CachedCase:
         return self._open("tumour") if "tumour" in self.files else None
 
     def _open(self, name: str) -> NDArray[Any]:
-        array: NDArray[Any] = np.load(self.files[name], mmap_mode="r")
+        array: NDArray[Any] = map_array(self.files[name])
         return array
 
 

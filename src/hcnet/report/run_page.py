@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from hcnet.arrays import map_array, read_array
 from hcnet.config import Config
 from hcnet.evaluation.evaluate import EvaluationTable, compare
 from hcnet.evaluation.tables import from_json
@@ -82,7 +83,7 @@ def _stage1(
     codebook: Codebook, metrics: dict[str, Any], held: list[CachedCase], folder: RunFolder
 ) -> Section:
     case = _largest_tumour(held)
-    labels = np.load(folder.labels(case.name))
+    labels = read_array(folder.labels(case.name))
     shown = MapCase(case.name, _image(case), _on_grid(case, labels), {}, _tumour(case))
     pictures = [
         Picture(
@@ -153,7 +154,7 @@ def _stage2(
         MapCase(
             case.name,
             _image(case),
-            _on_grid(case, np.load(folder.labels(case.name))),
+            _on_grid(case, read_array(folder.labels(case.name))),
             {
                 "map predicted": (
                     _on_grid(case, _predicted_labels(case, folder)),
@@ -306,7 +307,7 @@ def _on_grid(case: CachedCase, array: Any) -> Volume:
 
 
 def _predicted_labels(case: CachedCase, folder: RunFolder) -> Any:
-    labels = map_labels(np.load(folder.maps(case.name), mmap_mode="r"))
+    labels = map_labels(map_array(folder.maps(case.name)))
     return labels * (np.asarray(case.breast) > 0)
 
 

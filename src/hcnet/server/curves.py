@@ -1,7 +1,6 @@
 """The signal of one voxel through the phases, without reading the rest."""
 
-import numpy as np
-
+from hcnet.arrays import map_array
 from hcnet.errors import InputError
 from hcnet.server.exams import Exam
 from hcnet.server.look import CURVES, CurveFacts, phase_file
@@ -25,7 +24,7 @@ def curve_at(exam: Exam, voxel: Voxel) -> Curve:
         raise InputError(f"{exam.name}: has no voxel {voxel}; its size is {facts.shape}.")
     signal = []
     for phase in range(facts.phases):
-        array = np.load(exam.looked / phase_file(phase), mmap_mode="r", allow_pickle=False)
+        array = map_array(exam.looked / phase_file(phase))
         signal.append(float(array[voxel]))
     base = signal[0]
     return Curve(

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
 from torch import nn
 
+from hcnet.arrays import read_array, write_array
 from hcnet.config import Config
 from hcnet.evaluation.map_metrics import MapTable, evaluate_maps
 from hcnet.files import write_text
@@ -18,7 +18,7 @@ from hcnet.nets.registry import count_parameters
 from hcnet.prepare.cache import CachedCase
 from hcnet.progress import SILENT, Progress
 from hcnet.studies.material import Material
-from hcnet.training.folder import RunFolder, write_array
+from hcnet.training.folder import RunFolder
 from hcnet.training.stage_hipm import map_labels, train_and_map
 from hcnet.training.stage_kinetics import CurveSource, fit_clustering, training_sample
 
@@ -111,7 +111,11 @@ def predict_maps(
         material.split.train, learn, material.hold, folder, config, device, progress
     )
     pairs = (
-        (case.name, np.load(folder.labels(case.name)), map_labels(np.load(folder.maps(case.name))))
+        (
+            case.name,
+            read_array(folder.labels(case.name)),
+            map_labels(read_array(folder.maps(case.name))),
+        )
         for case in material.hold
     )
     return PredictedMaps(evaluate_maps(pairs, config.kinetics.k), hipm)

@@ -13,14 +13,10 @@ RUN/report.html
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from hcnet.config import Config, config_from
 from hcnet.errors import ConfigError, InputError
-from hcnet.files import read_json, write_aside, write_json
+from hcnet.files import read_json, write_json
 
 COHORT = "cohort.json"
 
@@ -137,9 +133,3 @@ def read_run_config(root: Path) -> Config:
     if not record.is_file():
         raise InputError(f"{root}: is not a run; a run has a config.json.")
     return config_from(read_json(record), source=str(record))
-
-
-def write_array(path: Path, array: NDArray[Any]) -> None:
-    """Write a .npy file in one step."""
-    with write_aside(path) as aside:
-        np.save(aside, array, allow_pickle=False)

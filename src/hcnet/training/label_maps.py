@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 
+from hcnet.arrays import write_array
 from hcnet.config import Config
 from hcnet.files import write_json
 from hcnet.kinetics.clustering import CODEBOOK, Clustering
 from hcnet.prepare.cache import CachedCase
 from hcnet.progress import SILENT, Progress
-from hcnet.training.folder import RunFolder, write_array
+from hcnet.training.folder import RunFolder
 from hcnet.training.stage_kinetics import CurveSource, fit_clustering, judge_clustering
 
 

@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from hcnet.arrays import map_array
 from hcnet.training.augment import Augment, Changes, apply
 
 Patch = tuple[int, int, int]
@@ -108,7 +109,7 @@ class Patches:
     def _open(self, index: int) -> dict[str, NDArray[Any]]:
         # Copy on write, as torch warns of arrays that cannot be written; nobody writes.
         files = self.sources[index].arrays
-        return {key: np.load(path, mmap_mode="c") for key, path in files.items()}
+        return {key: map_array(path, "c") for key, path in files.items()}
 
     def _centre(
         self, index: int, breast: NDArray[Any], rng: np.random.Generator
@@ -129,7 +130,7 @@ class Patches:
         if index not in self._lesions:
             path = self.sources[index].lesion
             assert path is not None  # noqa: S101 - asked only where there is one
-            voxels = np.flatnonzero(np.load(path, mmap_mode="r"))
+            voxels = np.flatnonzero(map_array(path))
             fits = not voxels.size or voxels[-1] <= np.iinfo(np.int32).max
             self._lesions[index] = voxels.astype(np.int32) if fits else voxels
         return self._lesions[index]

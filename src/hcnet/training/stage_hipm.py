@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from hcnet.arrays import map_array, write_array
 from hcnet.cohorts.case import Case
 from hcnet.config import Config
 from hcnet.evaluation.map_metrics import MapTable, evaluate_maps
@@ -24,7 +25,7 @@ from hcnet.nets.losses import heterogeneity_loss, inverse_frequency_weights
 from hcnet.nets.registry import build_network
 from hcnet.prepare.cache import CachedCase
 from hcnet.progress import SILENT, Progress
-from hcnet.training.folder import RunFolder, write_array
+from hcnet.training.folder import RunFolder
 from hcnet.training.loop import fit
 from hcnet.training.patch_task import PatchTask, class_frequencies
 from hcnet.training.patches import PatchSource
@@ -55,7 +56,7 @@ def train_hipm(
         the network: (B, 1, x, y, z) to logits of K+1 classes.
     """
     classes = config.kinetics.k + 1
-    labels = [np.load(folder.labels(case.name), mmap_mode="r") for case in cases]
+    labels = [map_array(folder.labels(case.name)) for case in cases]
     weights = inverse_frequency_weights(class_frequencies(labels, classes))
 
     def loss(model: nn.Module, batch: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -156,7 +157,7 @@ def score_maps(
 
     def pairs() -> Iterator[tuple[str, NDArray[Any], NDArray[Any]]]:
         for case in cases:
-            truth = np.load(folder.labels(case.name), mmap_mode="r")
+            truth = map_array(folder.labels(case.name))
             yield case.name, truth, map_labels(predicted(model, case, config, device).numpy())
 
     return evaluate_maps(pairs(), config.kinetics.k)

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from hcnet.arrays import read_array
 from hcnet.config import Config
 from hcnet.inference.device import Device
 from hcnet.inference.segment import as_map_input, predict_tumour
@@ -168,7 +169,7 @@ def tumour_probability(
 ) -> Tensor:
     """Tumour probability (X, Y, Z) of a prepared case whose maps are in `folder`."""
     image = torch.from_numpy(np.array(case.image))[None]
-    maps = torch.from_numpy(np.load(folder.maps(case.name))).float() if with_maps else None
+    maps = torch.from_numpy(read_array(folder.maps(case.name))).float() if with_maps else None
     return predict_tumour(
         model, image, maps, config.kis.maps, config.kis.patch, config.inference, device
     )

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hcnet.arrays import write_array
 from hcnet.studies.ablation.arms import ARMS
 from hcnet.studies.ablation.guides import (
     TISSUES,
@@ -15,7 +16,7 @@ from hcnet.studies.ablation.guides import (
     to_shape,
     write_guides,
 )
-from hcnet.training.folder import RunFolder, write_array
+from hcnet.training.folder import RunFolder
 from mini_cohort import FAT, GLAND, TUMOUR_RIM
 
 BY_NAME = {arm.name: arm for arm in ARMS}

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from compare_scores import took
 
+from hcnet.arrays import write_array
 from hcnet.evaluation.evaluate import read_mask, score_case
 from hcnet.evaluation.map_metrics import confusion_matrix
 from hcnet.nets.registry import network_names
@@ -21,7 +22,7 @@ from hcnet.studies.compare.run import Comparison
 from hcnet.studies.compare.trainings import MAPS, MASKS, METHOD
 from hcnet.studies.material import prepare_folds
 from hcnet.studies.score import TestScores
-from hcnet.training.folder import RunFolder, write_array
+from hcnet.training.folder import RunFolder
 from hcnet.volumes.nifti import write_nifti
 from mini_cohort import mini_config, write_mini
 

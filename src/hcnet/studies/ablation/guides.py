@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hcnet.arrays import read_array, write_array
 from hcnet.cohorts.case import NiftiSource
 from hcnet.cohorts.phantom.tissue import Tissue
 from hcnet.prepare.cache import CachedCase
@@ -18,7 +19,7 @@ from hcnet.progress import SILENT, Progress
 from hcnet.studies.ablation.arms import Arm
 from hcnet.studies.material import Material
 from hcnet.studies.truth import tissue_file
-from hcnet.training.folder import RunFolder, write_array
+from hcnet.training.folder import RunFolder
 
 TISSUES = int(max(Tissue)) + 1
 """Channels of the `tissue` guide."""
@@ -109,7 +110,7 @@ def mean_probabilities(
 ) -> NDArray[np.float64]:
     """(C,) mean of the class probabilities inside the breast, each case counting once."""
     means = [
-        np.load(files[case.name])[:, np.asarray(case.breast) > 0].astype(np.float64).mean(axis=1)
+        read_array(files[case.name])[:, np.asarray(case.breast) > 0].astype(np.float64).mean(axis=1)
         for case in cases
     ]
     return np.asarray(np.mean(means, axis=0))
@@ -120,12 +121,12 @@ def _maker(
 ) -> Callable[[int, CachedCase], NDArray[np.float16]]:
     """How to make the guide of the case with a number."""
     if arm.guide == "true":
-        return lambda _, case: one_hot(np.load(maps.labels(case.name)), k + 1)
+        return lambda _, case: one_hot(read_array(maps.labels(case.name)), k + 1)
     if arm.guide == "tissue":
         return lambda _, case: _tissue(material.split.root, case)
     if arm.guide == "permuted":
         return lambda number, case: permuted(
-            np.load(maps.maps(case.name)),
+            read_array(maps.maps(case.name)),
             np.asarray(case.breast) > 0,
             np.random.default_rng([seed, _PERMUTE, number]),
         )
@@ -134,7 +135,7 @@ def _maker(
         donors: dict[str, str] = {}
         for group in (material.learn, material.hold):
             donors |= derangement([case.name for case in group], rng)
-        return lambda _, case: to_shape(np.load(maps.maps(donors[case.name])), case.grid.shape)
+        return lambda _, case: to_shape(read_array(maps.maps(donors[case.name])), case.grid.shape)
     mean = mean_probabilities(
         material.learn, {case.name: maps.maps(case.name) for case in material.learn}
     ).astype(np.float16)

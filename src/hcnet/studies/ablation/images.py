@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from hcnet.arrays import write_array
 from hcnet.kinetics.functional import functional_tumour, lesion_box
 from hcnet.kinetics.tic import kinetic_clock
 from hcnet.prepare.cache import CachedCase
@@ -13,7 +14,6 @@ from hcnet.progress import SILENT, Progress
 from hcnet.studies.ablation.arms import Image
 from hcnet.studies.material import Material
 from hcnet.studies.phase_images import enhancement
-from hcnet.training.folder import write_array
 from hcnet.volumes.resample import resample
 
 CHANNELS: dict[Image, int] = {"pre": 1, "breast": 1, "dce": 3}

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hcnet.arrays import read_array
 from hcnet.errors import InputError
 from hcnet.evaluation.calibration import CalibrationResult, calibrate
 from hcnet.evaluation.evaluate import read_mask
@@ -41,7 +42,9 @@ class OutOfFold:
     def __iter__(self) -> Iterator[tuple[NDArray[Any], NDArray[np.bool_], NDArray[np.bool_]]]:
         """Probability, truth and breast of each case, (X, Y, Z) on its own grid."""
         for case in self.cases:
-            mean = np.mean([np.load(file).astype(np.float32) for file in self.files[case.name]], 0)
+            mean = np.mean(
+                [read_array(file).astype(np.float32) for file in self.files[case.name]], 0
+            )
             found, breast = map(to_canonical, native_prediction(case, mean))
             yield found.data, read_mask(self.references[case.name].tumour).data > 0, breast.data > 0
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from hcnet.arrays import write_array
 from hcnet.config import Config
 from hcnet.inference.device import Device
 from hcnet.nets.registry import count_parameters
@@ -28,7 +29,7 @@ from hcnet.studies.ablation.segmenters import ArmFiles, train_arm, tumour_probab
 from hcnet.studies.map_stages import PredictedMaps, label_cases, predict_maps
 from hcnet.studies.material import Material
 from hcnet.studies.score import score_network
-from hcnet.training.folder import RunFolder, write_array
+from hcnet.training.folder import RunFolder
 from hcnet.training.logbook import final_loss, trained_seconds
 
 SEGMENTER = "network"

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from hcnet.arrays import map_array, read_array
 from hcnet.config import Config
 from hcnet.inference.device import Device
 from hcnet.inference.segment import as_map_input
@@ -108,10 +109,10 @@ def tumour_probability(
     model: nn.Module, arm: Arm, case: CachedCase, files: ArmFiles, config: Config, device: Device
 ) -> Tensor:
     """Tumour probability (X, Y, Z) of a prepared case by a trained arm."""
-    image = torch.from_numpy(np.array(np.load(files.images[case.name]), np.float32))
+    image = torch.from_numpy(np.array(read_array(files.images[case.name]), np.float32))
     inputs = [image.reshape(CHANNELS[arm.image], *case.grid.shape)]
     if files.guides:
-        guide = torch.from_numpy(np.load(files.guides[case.name]))
+        guide = torch.from_numpy(read_array(files.guides[case.name]))
         inputs.append(as_map_input(guide, config.kis.maps))
     return predict(
         tumour_model(model.to(device.device)),
@@ -133,7 +134,7 @@ def _source(case: CachedCase, tumour: Path, files: ArmFiles) -> PatchSource:
 
 def _auxiliary_loss(sources: list[PatchSource], config: Config, device: Device) -> Loss:
     """Losses of stages 3 and 2 added, one for each head."""
-    labels = [np.load(source.arrays["labels"], mmap_mode="r") for source in sources]
+    labels = [map_array(source.arrays["labels"]) for source in sources]
     weights = inverse_frequency_weights(class_frequencies(labels, config.kinetics.k + 1))
 
     def loss(model: nn.Module, batch: dict[str, Tensor]) -> dict[str, Tensor]:

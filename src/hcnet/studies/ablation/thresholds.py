@@ -12,9 +12,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
+from hcnet.arrays import read_array
 from hcnet.config import Config
 from hcnet.evaluation.threshold import best_threshold
 from hcnet.prepare.cache import CachedCase
@@ -69,5 +69,5 @@ def tuned_records(
 
 
 def _stored(folder: Path, case: CachedCase) -> NDArray[Any]:
-    stored: NDArray[Any] = np.load(folder / PROBABILITIES / f"{case.name}.npy")
+    stored: NDArray[Any] = read_array(folder / PROBABILITIES / f"{case.name}.npy")
     return stored

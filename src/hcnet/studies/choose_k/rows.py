@@ -121,7 +121,7 @@ def _between_seeds(group: Sequence[Mapping[str, Any]], fits: Path) -> list[list[
     codes = []
     for result in group:
         fit = Fit(**{name: result[name] for name in ("scale", "method", "k", "seed")})
-        with np.load(fits / f"{fit.name}.npz", allow_pickle=False) as stored:
+        with np.load(fits / f"{fit.name}.npz", allow_pickle=False) as stored:  # noqa: TID251 - no threads
             codes.append(dict(stored))
     pairs = []
     for one, other in combinations(codes, 2):

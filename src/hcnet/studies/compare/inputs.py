@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from hcnet.arrays import write_array
 from hcnet.prepare.cache import CachedCase
 from hcnet.progress import SILENT, Progress
 from hcnet.studies.compare.entries import Inputs
 from hcnet.studies.phase_images import enhancement
-from hcnet.training.folder import write_array
 
 
 @dataclass(frozen=True, eq=False)

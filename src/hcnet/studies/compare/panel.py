@@ -6,6 +6,7 @@ from typing import Any, Literal
 import numpy as np
 from matplotlib.figure import Figure
 
+from hcnet.arrays import read_array
 from hcnet.evaluation.evaluate import read_mask
 from hcnet.evaluation.map_metrics import map_scores
 from hcnet.prepare.cache import CachedCase
@@ -91,11 +92,11 @@ def maps_panel(comparison: Comparison, records: Sequence[MapRecord]) -> Figure:
         predictions = {}
         for entry in comparison.plan.entries:
             folder = comparison.folder(entry, 0, fold)
-            kinds = np.load(folder / MAPS / f"{name}.npy") * (np.asarray(case.breast) > 0)
+            kinds = read_array(folder / MAPS / f"{name}.npy") * (np.asarray(case.breast) > 0)
             note = f"mean IoU {ious[entry.name, name]:.2f}"
             predictions[entry.title] = (_on_grid(case, kinds), note)
         method = RunFolder(comparison.folder(comparison.plan.entries[0], 0, fold).parent / METHOD)
-        truth = _on_grid(case, np.load(method.labels(name)))
+        truth = _on_grid(case, read_array(method.labels(name)))
         tumour = None if case.tumour is None else _on_grid(case, case.tumour)
         cases.append(MapCase(name, _on_grid(case, case.image), truth, predictions, tumour))
     return map_panel(cases, comparison.config.kinetics.k, _how(sizes))

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from hcnet.arrays import map_array, read_array, write_array
 from hcnet.config import Config
 from hcnet.evaluation.map_metrics import confusion_matrix
 from hcnet.inference.device import Device
@@ -28,7 +29,7 @@ from hcnet.studies.compare.records import MapRecord, MapRow, Took, TumourRecord
 from hcnet.studies.map_stages import Maps, label_cases
 from hcnet.studies.material import Material
 from hcnet.studies.score import score_network
-from hcnet.training.folder import RunFolder, write_array
+from hcnet.training.folder import RunFolder
 from hcnet.training.logbook import final_loss, trained_seconds
 from hcnet.training.patch_task import class_frequencies
 from hcnet.training.patches import PatchSource
@@ -120,7 +121,7 @@ def predict_kinds(entry: Entry, place: Place, progress: Progress = SILENT) -> Ma
     folder, method = place.root / entry.name, RunFolder(place.root / METHOD)
     config = label_cases(Maps(), material, method, place.config, progress)
     classes = config.kinetics.k + 1
-    labels = [np.load(method.labels(case.name), mmap_mode="r") for case in material.learn]
+    labels = [map_array(method.labels(case.name)) for case in material.learn]
     weights = inverse_frequency_weights(class_frequencies(labels, classes))
     recipe, settings = one_leg(entry.network), network_settings(entry.network, config)
     files = _input_files(entry, place, method, config, progress)
@@ -149,7 +150,7 @@ def predict_kinds(entry: Entry, place: Place, progress: Progress = SILENT) -> Ma
         seconds.append(time.perf_counter() - started)
         kinds = map_labels(found.numpy())
         write_array(folder / MAPS / f"{case.name}.npy", kinds)
-        truth = np.load(method.labels(case.name))
+        truth = read_array(method.labels(case.name))
         rows.append(MapRow(case.name, confusion_matrix(truth, kinds, config.kinetics.k)))
     leg = folder / recipe.legs[0].name
     return MapRecord(
@@ -187,10 +188,10 @@ def tumour_probability(
     """
     inputs = [_image(case, files)]
     if files.guide == "maps":
-        found = torch.from_numpy(np.load(files.guides[case.name])) if maps is None else maps
+        found = torch.from_numpy(read_array(files.guides[case.name])) if maps is None else maps
         inputs.append(as_map_input(found, config.kis.maps))
     elif files.guide is not None:
-        flags = torch.from_numpy(np.load(files.guides[case.name]))
+        flags = torch.from_numpy(read_array(files.guides[case.name]))
         inputs.append(flags.expand(-1, *case.grid.shape))
     return predict(
         tumour_model(model.to(device.device)),
@@ -229,7 +230,7 @@ def _input_files(
 
 
 def _image(case: CachedCase, files: InputFiles) -> Tensor:
-    image = torch.from_numpy(np.array(np.load(files.images[case.name]), np.float32))
+    image = torch.from_numpy(np.array(read_array(files.images[case.name]), np.float32))
     return image.reshape(files.channels, *case.grid.shape)
 
 
