@@ -100,6 +100,33 @@ def test_noise_has_its_deviation_and_depends_on_its_seed(patch):
     assert abs(first.mean().item()) < 0.003
 
 
+@pytest.mark.parametrize("size", [(6, 8, 8), (48, 57, 51)])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"gain": 1.1, "offset": 0.13, "gamma": 1.2},
+        {"bias": np.linspace(0.01, BIAS, 10)},
+        {"noise": 0.07, "noise_seed": 5},
+        {"angles": (0.1, 0.0, 0.0)},
+        {"angles": (0.1, 0.2, 0.3), "flip": (True, True)},
+    ],
+)
+def test_the_number_of_threads_changes_no_bit(changes, size):
+    # Matrix libraries differ in small products; torch shares out large arrays, here unevenly.
+    generator = torch.Generator().manual_seed(0)
+    patch = {"image": torch.randn(1, *size, generator=generator)}
+    before = torch.get_num_threads()
+    try:
+        results = []
+        for threads in (1, 2, 3):
+            torch.set_num_threads(threads)
+            results.append(changed(patch, **changes)["image"])
+    finally:
+        torch.set_num_threads(before)
+    assert torch.equal(results[0], results[1])
+    assert torch.equal(results[0], results[2])
+
+
 def test_a_constant_image_stays_finite(patch):
     patch["image"].zero_()
     found = changed(patch, gamma=0.8, bias=np.full(10, BIAS))["image"]

@@ -197,9 +197,9 @@ def _log_field(coefficients: NDArray[np.float64], shape: torch.Size) -> Tensor:
     x, y, z = (np.polynomial.legendre.legvander(np.linspace(-1, 1, size), 2) for size in shape)
     cube = np.zeros((3, 3, 3))
     cube[tuple(TERMS.T)] = coefficients
-    along_x = torch.from_numpy(np.einsum("ijk,xi->xjk", cube, x).reshape(len(x), 9)).float()
-    plane = torch.from_numpy(np.einsum("yj,zk->jkyz", y, z).reshape(9, -1)).float()
-    return (along_x @ plane).view(shape)
+    plane = np.einsum("ijk,xi,yj->xyk", cube, x, y).astype(np.float32)
+    # No matrix product: those of torch round differently with the number of threads.
+    return torch.from_numpy(np.einsum("xyk,zk->xyz", plane, z.astype(np.float32)))
 
 
 def _alike(spacing_mm: tuple[float, ...], axis: int) -> bool:
