@@ -111,8 +111,10 @@ class CurveVqVae(nn.Module):
 
 def nearest(latents: Tensor, codebook: Tensor) -> Tensor:
     """(N,) index of the nearest of (K, d) codes to each of (N, d) latents; the lower on a tie."""
-    # ||z||^2 is the same for all codes, so the nearest minimises ||c||^2 - 2 z c.
-    return torch.addmm(codebook.square().sum(dim=1), latents, codebook.T, alpha=-2).argmin(dim=1)
+    # ||z||^2 is the same for all codes, so the nearest minimises ||c||^2 - 2 z c. Code by code, as
+    # rows of K numbers would take a processor twice as long to multiply and to search.
+    lengths = codebook.square().sum(dim=1, keepdim=True)
+    return torch.addmm(lengths, codebook, latents.T, alpha=-2).min(dim=0).indices
 
 
 def clustering_losses(
