@@ -8,6 +8,7 @@ import pytest
 
 from hcnet import arrays
 from hcnet.arrays import map_array, read_array, write_array
+from hcnet.errors import InputError
 
 
 @pytest.fixture
@@ -36,9 +37,14 @@ def test_a_mapped_array_never_changes_its_file(path):
 @pytest.mark.parametrize("read", [read_array, map_array])
 def test_python_objects_and_damage_are_refused(read, tmp_path):
     np.save(tmp_path / "objects.npy", np.array([{}], object), allow_pickle=True)
-    (tmp_path / "cut.npy").write_bytes(b"\x93NUMPY\x01\x00")
-    for name in ("objects", "cut"):
-        with pytest.raises(ValueError):
+    np.save(tmp_path / "cut.npy", np.zeros(100))
+    whole = (tmp_path / "cut.npy").read_bytes()
+    (tmp_path / "cut.npy").write_bytes(whole[:-8])
+    (tmp_path / "head.npy").write_bytes(whole[:8])
+    (tmp_path / "empty.npy").touch()
+    (tmp_path / "text.npy").write_text("no array")
+    for name in ("objects", "cut", "head", "empty", "text"):
+        with pytest.raises(InputError, match=f"{name}.npy: is damaged"):
             read(tmp_path / f"{name}.npy")
     with pytest.raises(FileNotFoundError, match="gone"):
         read(tmp_path / "gone.npy")

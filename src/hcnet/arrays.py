@@ -7,6 +7,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from hcnet.errors import InputError
 from hcnet.files import write_aside
 
 # Numpy reads the head of a file by Python's own parser, which threads cannot share before
@@ -29,10 +30,9 @@ def read_array(path: Path) -> NDArray[Any]:
 
     Raises:
         OSError: there is no such file, or it cannot be read.
-        ValueError: it is damaged, or holds Python objects.
+        InputError: it is damaged, or holds Python objects.
     """
-    with _HEADS:
-        return np.load(path, allow_pickle=False)  # noqa: TID251 - under the lock
+    return _load(path, None)
 
 
 def map_array(path: Path, mode: Literal["r", "c"] = "r") -> NDArray[Any]:
@@ -45,7 +45,16 @@ def map_array(path: Path, mode: Literal["r", "c"] = "r") -> NDArray[Any]:
 
     Raises:
         OSError: there is no such file, or it cannot be read.
-        ValueError: it is damaged, or holds Python objects.
+        InputError: it is damaged, or holds Python objects.
     """
-    with _HEADS:
-        return np.load(path, mmap_mode=mode, allow_pickle=False)  # noqa: TID251 - under the lock
+    return _load(path, mode)
+
+
+def _load(path: Path, mode: Literal["r", "c"] | None) -> NDArray[Any]:
+    try:
+        with _HEADS:
+            return np.load(path, mmap_mode=mode, allow_pickle=False)  # noqa: TID251 - the lock
+    except (ValueError, EOFError):
+        raise InputError(
+            f"{path}: is damaged, or no array of numbers; remove it, so that it is made again."
+        ) from None
