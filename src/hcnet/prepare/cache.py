@@ -94,8 +94,7 @@ class CachedCase:
         return self._open("tumour") if "tumour" in self.files else None
 
     def _open(self, name: str) -> NDArray[Any]:
-        array: NDArray[Any] = map_array(self.files[name])
-        return array
+        return map_array(self.files[name])
 
 
 def prepared_cases(

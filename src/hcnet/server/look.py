@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
+from hcnet.arrays import write_array
 from hcnet.cohorts.case import Case, TimesFrom
 from hcnet.cohorts.open import kind_of, open_case
-from hcnet.files import write_aside, write_json, write_text
+from hcnet.files import write_json, write_text
 from hcnet.server.orders import LookOrder
 from hcnet.volumes.checks import check_image, check_same_frame
 from hcnet.volumes.nifti import write_nifti
@@ -53,8 +54,7 @@ def look_at(order: LookOrder, folder: Path) -> None:
     write_nifti(pre, folder / PRE)
     for index, source in enumerate(case.phases):
         volume = pre if index == 0 else _on_grid(source.load(), pre, source.location, case)
-        with write_aside(folder / phase_file(index)) as aside:
-            np.save(aside, np.ascontiguousarray(volume.data), allow_pickle=False)
+        write_array(folder / phase_file(index), np.ascontiguousarray(volume.data))
     if case.tumour is not None and not case.tumour_is_pseudo:
         write_nifti(case.tumour.load(), folder / REFERENCE)
     facts = CurveFacts(

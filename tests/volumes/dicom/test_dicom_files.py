@@ -80,6 +80,17 @@ def test_encrypted_member(tmp_path: Path, dicom_bytes: bytes) -> None:
         scan(archive)
 
 
+def test_member_in_deflate64(tmp_path: Path, dicom_bytes: bytes) -> None:
+    # As Windows packs large files. The method stands in both headers of a member.
+    archive = zipped(tmp_path / "e.zip", {"large.dcm": dicom_bytes})
+    content = bytearray(archive.read_bytes())
+    content[content.index(b"PK\x03\x04") + 8] = 9
+    content[content.index(b"PK\x01\x02") + 10] = 9
+    archive.write_bytes(content)
+    with pytest.raises(InputError, match=r"large\.dcm: is packed in a way .* unpack the zip"):
+        scan(archive)
+
+
 def test_zip_bomb_is_refused_before_it_is_opened(tmp_path: Path) -> None:
     archive = tmp_path / "bomb.zip"
     with (

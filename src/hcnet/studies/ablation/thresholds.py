@@ -69,5 +69,4 @@ def tuned_records(
 
 
 def _stored(folder: Path, case: CachedCase) -> NDArray[Any]:
-    stored: NDArray[Any] = read_array(folder / PROBABILITIES / f"{case.name}.npy")
-    return stored
+    return read_array(folder / PROBABILITIES / f"{case.name}.npy")

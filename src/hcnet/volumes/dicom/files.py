@@ -30,6 +30,7 @@ _BUFFER = 8 * 1024
 _MOST_THREADS = 8
 _ENCRYPTED = 0x1
 _ZIP_START = b"PK\x03\x04"
+# The last is what zipfile says of a compression or an encryption that it does not know.
 _READ_ERRORS = (OSError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError)
 
 
@@ -176,6 +177,11 @@ def reading(file: DicomFile) -> Iterator[None]:
     """Turn the errors of a damaged file or zip member into an InputError that names it."""
     try:
         yield
+    except NotImplementedError as error:
+        raise InputError(
+            f"{file.location}: is packed in a way that cannot be read here; unpack the zip and "
+            "give the folder."
+        ) from error
     except _READ_ERRORS as error:
         raise InputError(f"{file.location}: cannot be read ({error}).") from error
 

@@ -132,7 +132,7 @@ def stored_pixels(file: DicomFile, dataset: FileDataset, frame: int | None = Non
 def _require_decoder(file: DicomFile, syntax: UID) -> None:
     try:
         available = get_decoder(syntax).is_available
-    except NotImplementedError:
+    except NotImplementedError:  # what pydicom says of a syntax that it has no decoder for
         raise InputError(
             f"{file.location}: is compressed as {syntax.name}, which cannot be decoded; convert "
             "the exam to uncompressed DICOM or NIfTI."
